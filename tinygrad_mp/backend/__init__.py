@@ -1,0 +1,36 @@
+"""Arrays on devices: which module computes on an array, where it lives, how it moves. Knows nothing of gradients."""
+
+from tinygrad_mp.backend.arrays import (
+    array_on,
+    as_array_on,
+    contiguous,
+    device_of,
+    is_array,
+    module_of,
+    owner,
+    register_backend,
+    synchronize,
+    to_numpy,
+    unregister_backend,
+    xp,
+)
+from tinygrad_mp.backend.cuda import cuda_is_available
+from tinygrad_mp.backend.devices import Device, as_device
+
+__all__ = [
+    "Device",
+    "array_on",
+    "as_array_on",
+    "as_device",
+    "contiguous",
+    "cuda_is_available",
+    "device_of",
+    "is_array",
+    "module_of",
+    "owner",
+    "register_backend",
+    "synchronize",
+    "to_numpy",
+    "unregister_backend",
+    "xp",
+]

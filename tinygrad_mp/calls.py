@@ -1,0 +1,256 @@
+"""From a primitive to the function that users call: unwrap tensors, compute, wrap the result, record a node.
+
+Three versions of one thing. :func:`general_call` says it in full; :func:`unary_call` and :func:`binary_call` say it
+again for the commonest cases without loops, because every operation of every program passes through here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from numpy import ndarray
+
+from tinygrad_mp.backend import as_array_on
+from tinygrad_mp.grad_mode import grad_mode, switched
+from tinygrad_mp.registry import PART, Op, explain
+from tinygrad_mp.tape import Node, TensorBase, make_node, refresh, view_between, wrap
+from tinygrad_mp.writes import next_index
+
+_new = object.__new__
+_NOTHING_SAVED = (None, None, None)
+
+
+class _Plain:
+    """Stands in until :mod:`tinygrad_mp.tensor` names the class that nearly all tensors have."""
+
+
+plain_class: type = _Plain
+
+
+def set_plain_class(cls: type) -> None:
+    """Name the class to test for first: one comparison of types is cheaper than asking for ``result_class``."""
+    global plain_class
+    plain_class = cls
+
+
+def call_for(op: Op) -> Callable[..., Any]:
+    """The fastest version that fits the primitive."""
+    if op.variadic or op.outputs or len(op.input_names) > 2 or (len(op.input_names) == 2 and op.param_domains):
+        return general_call(op)
+    return unary_call(op) if len(op.input_names) == 1 else binary_call(op)
+
+
+def unary_call(op: Op) -> Callable[..., Any]:
+    """One input, any parameters."""
+    forward, prepare, is_view, defaults = op.forward, op.prepare, op.view, op.defaults
+    keep_x, keep_out, keep_shape = op.keeps_input[0], op.keeps_out, op.keeps_shape[0]
+    numpy_function, rules = op.numpy_function, op.pulls
+    differentiable, accepted = op.rules[0] is not None, op.accepted_dtypes
+
+    def call(x: Any, /, **params: Any) -> Any:
+        if type(x) is plain_class:
+            cls = plain_class
+        elif isinstance(x, TensorBase):
+            cls = x.result_class
+        else:
+            return forward(x, **params)
+        if x.view_of is not None:
+            refresh(x)
+        array = x.array
+        try:
+            if accepted is not None and array.dtype not in accepted:
+                (array,) = prepare(array)
+            if numpy_function is not None and type(array) is ndarray:
+                out = numpy_function(array, **params)
+            else:
+                out = forward(array, **params)
+        except Exception as error:
+            explain(op, error, (x,))
+            raise
+        if type(out) is not ndarray:
+            out = as_array_on(array, out)
+        tensor = _new(cls)
+        tensor.array = out
+        tensor.grad = None
+        tensor.view_of = view_between(x, out, call, params) if is_view else None
+        parent = x.node
+        if parent is None or not differentiable or (switched.count and not grad_mode.enabled):
+            tensor.node = None
+            return tensor
+        node = tensor.node = Node()
+        node.op = op
+        node.parents = (parent,)
+        node.rules = rules
+        saved = (array if keep_x else None, out if keep_out else None)
+        node.saved = (*saved, array.shape) if keep_shape else saved
+        node.params = {**defaults, **params} if defaults else params
+        node.shape = out.shape
+        node.dtype = out.dtype
+        node.index = next_index()
+        node.hooks = node.cotangent = None
+        return tensor
+
+    return call
+
+
+def binary_call(op: Op) -> Callable[..., Any]:
+    """Two inputs, no parameters."""
+    forward, prepare, keep_shapes = op.forward, op.prepare, any(op.keeps_shape)
+    accepted, restricted = op.accepted_dtypes or (), op.accepted_dtypes is not None
+    differentiable_x, differentiable_y = (rule is not None for rule in op.rules)
+    rules, rules_x, rules_y = op.pulls, op.pulls[:1], op.pulls[1:]
+    differentiable = differentiable_x and differentiable_y
+    only_x, only_y, both = op.kept_when((True, False)), op.kept_when((False, True)), op.kept_when((True, True))
+    keeps_nothing = not keep_shapes and not any(both)
+
+    def call(x: Any, y: Any, /) -> Any:
+        if type(x) is plain_class and type(y) is plain_class:
+            if x.view_of is not None:
+                refresh(x)
+            if y.view_of is not None:
+                refresh(y)
+            cls, raw_x, raw_y, x_node, y_node, mixed = plain_class, x.array, y.array, x.node, y.node, False
+        else:
+            mixed = True
+            y_class, raw_y, y_node = _unwrap(y)
+            x_class, raw_x, x_node = _unwrap(x)
+            cls = x_class or y_class
+            if cls is None:
+                return forward(x, y)
+        if not differentiable:
+            x_node = x_node if differentiable_x else None
+            y_node = y_node if differentiable_y else None
+        try:
+            if mixed or raw_x.dtype is not raw_y.dtype or (restricted and raw_x.dtype not in accepted):
+                raw_x, raw_y = prepare(raw_x, raw_y)
+            out = forward(raw_x, raw_y)
+        except Exception as error:
+            explain(op, error, (x, y))
+            raise
+        if type(out) is not ndarray:
+            out = as_array_on(raw_x, out)
+        tensor = _new(cls)
+        tensor.array = out
+        tensor.grad = tensor.view_of = None
+        if (x_node is None and y_node is None) or (switched.count and not grad_mode.enabled):
+            tensor.node = None
+            return tensor
+        node = tensor.node = Node()
+        node.op = op
+        if y_node is None:
+            node.parents, node.rules = (x_node,), rules_x
+        elif x_node is None:
+            node.parents, node.rules = (y_node,), rules_y
+        else:
+            node.parents, node.rules = (x_node, y_node), rules
+        if keeps_nothing:
+            node.saved = _NOTHING_SAVED
+        else:
+            keep_x, keep_y, keep_out = only_x if y_node is None else only_y if x_node is None else both
+            saved = (raw_x if keep_x else None, raw_y if keep_y else None, out if keep_out else None)
+            node.saved = (*saved, _shape(raw_x), _shape(raw_y)) if keep_shapes else saved
+        node.params = None
+        node.shape = out.shape
+        node.dtype = out.dtype
+        node.index = next_index()
+        node.hooks = node.cotangent = None
+        return tensor
+
+    return call
+
+
+def _unwrap(value: Any) -> tuple[Any, Any, Node | None]:
+    """The class of results, the raw value and the node of an operand; class and node are None if it is no tensor."""
+    if not isinstance(value, TensorBase):
+        return None, value, None
+    if value.view_of is not None:
+        refresh(value)
+    return value.result_class, value.array, value.node
+
+
+def _shape(value: Any) -> tuple[int, ...]:
+    """The shape of an array; () for a Python number."""
+    shape: tuple[int, ...] = getattr(value, "shape", ())
+    return shape
+
+
+def general_call(op: Op) -> Callable[..., Any]:
+    """Any number of inputs, ``*arrays``, parameters, several outputs."""
+    forward, prepare, rules, variadic, defaults = op.forward, op.prepare, op.rules, op.variadic, op.defaults
+
+    def call(*inputs: Any, **params: Any) -> Any:
+        cls: Any = None
+        raw: list[Any] = []
+        parents: list[Node | None] = []
+        for position, value in enumerate(inputs):
+            value_class, array, node = _unwrap(value)
+            cls = cls or value_class
+            raw.append(array)
+            parents.append(node if variadic or (position < len(rules) and rules[position] is not None) else None)
+        if cls is None:
+            return forward(*inputs, **params)
+        try:
+            values = prepare(*raw)
+            out = forward(*values, **params)
+        except Exception as error:
+            explain(op, error, inputs)
+            raise
+        if (switched.count and not grad_mode.enabled) or not any(node is not None for node in parents):
+            parents = []
+        params = {**defaults, **params}
+        if op.outputs:
+            return _several_outputs(op, cls, inputs, values, out, tuple(parents), params)
+        tensor = wrap(cls, as_array_on(values[0], out))
+        if op.view:
+            tensor.view_of = view_between(inputs[0], tensor.array, call, params)
+        if parents:
+            tensor.node = make_node(op, tuple(parents), _saved(op, parents, values, tensor.array), params, tensor.array)
+        return tensor
+
+    return call
+
+
+def _saved(op: Op, parents: list[Node | None], values: tuple[Any, ...], out: Any) -> tuple[Any, ...]:
+    """What the rules that will run name, in the order inputs, ``out``, shapes; ``*arrays`` count as one input."""
+    shapes = tuple(map(_shape, values))
+    if op.variadic:
+        return values if op.keeps_input[0] else None, out if op.keeps_out else None, shapes
+    keep = op.kept_when(tuple(node is not None for node in parents))
+    return (*(value if wanted else None for value, wanted in zip((*values, out), keep, strict=True)), *shapes)
+
+
+class _Several:
+    """The shapes and dtypes of several outputs, in the place of one output's."""
+
+    def __init__(self, tensors: tuple[Any, ...]) -> None:
+        self.shape = tuple(tensor.array.shape for tensor in tensors)
+        self.dtype = tuple(tensor.array.dtype for tensor in tensors)
+
+
+def _several_outputs(
+    op: Op,
+    cls: type,
+    inputs: tuple[Any, ...],
+    values: tuple[Any, ...],
+    outs: Any,
+    parents: tuple[Node | None, ...],
+    params: dict[str, Any],
+) -> tuple[Any, ...]:
+    """Wrap the outputs. On the tape stand one node for the primitive and, as its children, one for each output."""
+    tensors = tuple(wrap(cls, as_array_on(values[0], out)) for out in outs)
+    if op.view:
+        for position, tensor in enumerate(tensors):
+            tensor.view_of = view_between(inputs[0], tensor.array, partial(_output, op, position), params)
+    if parents:
+        whole = make_node(op, parents, _saved(op, list(parents), values, None), params, _Several(tensors))
+        for position, tensor in enumerate(tensors):
+            if tensor.array.dtype.kind in "fc":
+                tensor.node = make_node(PART, (whole,), (), position, tensor.array)
+    return tensors
+
+
+def _output(op: Op, position: int, *inputs: Any, **params: Any) -> Any:
+    """One output of a primitive with several."""
+    return op.call(*inputs, **params)[position]

@@ -1,0 +1,138 @@
+"""Adam, and AdamW, which decays the weights apart from the gradient."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from tinygrad_mp.backend import xp
+from tinygrad_mp.errors import SettingError
+from tinygrad_mp.optim.optimizer import Group, Optimizer, counter, zeros_like
+
+
+class Adam(Optimizer):
+    """Steps scaled by running means of the gradient and of its square.
+
+    ::
+
+        m = beta1 * m + (1 - beta1) * g
+        v = beta2 * v + (1 - beta2) * g**2
+        p = p - lr * (m / (1 - beta1**t)) / (sqrt(v / (1 - beta2**t)) + eps)
+
+    Parameters
+    ----------
+    params : iterable of Tensor or of dict
+    lr : float, default 1e-3
+    betas : (float, float), default (0.9, 0.999)
+        How slowly the two means forget; each in [0, 1).
+    eps : float, default 1e-8
+    weight_decay : float, default 0
+        Adds ``weight_decay * p`` to the gradient; see :class:`AdamW` for the other way.
+    amsgrad : bool, default False
+        Divide by the largest ``v`` so far. Source: Reddi et al., On the convergence of Adam and beyond, 2018, alg. 2.
+    maximize : bool, default False
+        Climb instead.
+    decoupled_weight_decay : bool, default False
+        Decay as :class:`AdamW` does.
+
+    Source: Kingma and Ba, Adam, 2015, algorithm 1.
+
+    >>> from tinygrad_mp import optim, tensor
+    >>> x = tensor([1.0], requires_grad=True)
+    >>> optimizer = optim.Adam([x], lr=0.25)
+    >>> (x * x).sum().backward()
+    >>> optimizer.step()
+    >>> x
+    tensor([0.7500], requires_grad=True)
+    """
+
+    def __init__(
+        self,
+        params: Any,
+        lr: float = 1e-3,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8,
+        weight_decay: float = 0,
+        amsgrad: bool = False,
+        *,
+        maximize: bool = False,
+        decoupled_weight_decay: bool = False,
+    ) -> None:
+        settings = {"lr": lr, "betas": betas, "eps": eps, "weight_decay": weight_decay, "amsgrad": amsgrad}
+        super().__init__(params, {**settings, "maximize": maximize, "decoupled_weight_decay": decoupled_weight_decay})
+
+    def check(self, group: Group) -> None:
+        for setting in ("lr", "eps", "weight_decay"):
+            self.require(setting, group[setting])
+        if not isinstance(group["betas"], (tuple, list)) or len(group["betas"]) != 2:
+            raise SettingError(f"{type(self).__name__}: betas must be two numbers, not {group['betas']!r}")
+        for number, beta in enumerate(group["betas"]):
+            self.require(f"betas[{number}]", beta, below=1.0)
+
+    def update(self, parameter: Any, g: Any, group: Group) -> None:
+        state = self.state[parameter]
+        if not state:
+            state.update(step=counter(), exp_avg=zeros_like(parameter), exp_avg_sq=zeros_like(parameter))
+        if group["amsgrad"] and "max_exp_avg_sq" not in state:
+            state["max_exp_avg_sq"] = zeros_like(parameter)
+        state["step"].array += 1
+        t, p, m, v = state["step"].item(), parameter.array, state["exp_avg"].array, state["exp_avg_sq"].array
+        lr, eps, decay = float(group["lr"]), float(group["eps"]), float(group["weight_decay"])
+        beta1, beta2 = map(float, group["betas"])
+        module = xp(p)
+        work = module.empty_like(p)  # the one temporary
+        if group["maximize"]:
+            g = -g
+        if decay and group["decoupled_weight_decay"]:
+            p *= 1 - lr * decay
+        elif decay:
+            g = g + decay * p
+
+        # m = beta1 * m + (1 - beta1) * g
+        m *= beta1
+        m += module.multiply(g, 1 - beta1, out=work)
+        # v = beta2 * v + (1 - beta2) * g**2
+        v *= beta2
+        module.multiply(g, g, out=work)
+        work *= 1 - beta2
+        v += work
+        if group["amsgrad"]:
+            largest = state["max_exp_avg_sq"].array
+            v = module.maximum(largest, v, out=largest)
+        # p = p - lr * m_hat / (sqrt(v_hat) + eps)
+        module.sqrt(v, out=work)
+        work /= math.sqrt(1 - beta2**t)
+        work += eps
+        module.divide(m, work, out=work)
+        work *= lr / (1 - beta1**t)
+        p -= work
+
+
+class AdamW(Adam):
+    """Adam with the decay of the weights taken out of the gradient: ``p = p - lr * weight_decay * p`` first.
+
+    Parameters are Adam's, with ``weight_decay`` 0.01 by default.
+
+    Source: Loshchilov and Hutter, Decoupled weight decay regularization, 2019, algorithm 2.
+
+    >>> from tinygrad_mp import optim, tensor
+    >>> x = tensor([1.0], requires_grad=True)
+    >>> optimizer = optim.AdamW([x], lr=0.25, weight_decay=0.4)
+    >>> (x * x).sum().backward()
+    >>> optimizer.step()
+    >>> x
+    tensor([0.6500], requires_grad=True)
+    """
+
+    def __init__(
+        self,
+        params: Any,
+        lr: float = 1e-3,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8,
+        weight_decay: float = 1e-2,
+        amsgrad: bool = False,
+        *,
+        maximize: bool = False,
+    ) -> None:
+        super().__init__(params, lr, betas, eps, weight_decay, amsgrad, maximize=maximize, decoupled_weight_decay=True)

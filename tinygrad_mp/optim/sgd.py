@@ -1,0 +1,84 @@
+"""Stochastic gradient descent."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tinygrad_mp.backend import xp
+from tinygrad_mp.errors import SettingError
+from tinygrad_mp.optim.optimizer import Group, Optimizer
+from tinygrad_mp.tape import wrap
+from tinygrad_mp.tensor import Tensor
+
+
+class SGD(Optimizer):
+    """Stochastic gradient descent, with momentum if asked: ``b = momentum * b + g``, ``p = p - lr * b``.
+
+    Parameters
+    ----------
+    params : iterable of Tensor or of dict
+    lr : float, default 1e-3
+    momentum : float, default 0
+        The velocity ``b`` starts as the first gradient. PyTorch's form: the learning rate stands outside ``b``.
+    dampening : float, default 0
+        Takes this share off the gradient that enters ``b``, except the first.
+    weight_decay : float, default 0
+        Adds ``weight_decay * p`` to the gradient.
+    nesterov : bool, default False
+        Step along ``g + momentum * b``. Needs momentum, without dampening.
+    maximize : bool, default False
+        Climb instead.
+
+    Source: Sutskever et al., On the importance of initialization and momentum in deep learning, 2013, eq. 1-4.
+
+    >>> from tinygrad_mp import optim, tensor
+    >>> x = tensor([1.0], requires_grad=True)
+    >>> optimizer = optim.SGD([x], lr=0.25)
+    >>> (x * x).sum().backward()
+    >>> optimizer.step()
+    >>> x
+    tensor([0.5000], requires_grad=True)
+    """
+
+    def __init__(
+        self,
+        params: Any,
+        lr: float = 1e-3,
+        momentum: float = 0,
+        dampening: float = 0,
+        weight_decay: float = 0,
+        nesterov: bool = False,
+        *,
+        maximize: bool = False,
+    ) -> None:
+        settings = {"lr": lr, "momentum": momentum, "dampening": dampening}
+        super().__init__(params, {**settings, "weight_decay": weight_decay, "nesterov": nesterov, "maximize": maximize})
+
+    def check(self, group: Group) -> None:
+        for setting in ("lr", "momentum", "weight_decay"):
+            self.require(setting, group[setting])
+        self.require("dampening", group["dampening"], low=-float("inf"))
+        if group["nesterov"] and (group["momentum"] == 0 or group["dampening"] != 0):
+            raise SettingError(
+                f"SGD: nesterov with momentum {group['momentum']} and dampening {group['dampening']}",
+                fix="give momentum above 0, and no dampening",
+            )
+
+    def update(self, parameter: Any, g: Any, group: Group) -> None:
+        p, lr, momentum = parameter.array, float(group["lr"]), float(group["momentum"])
+        dampening, decay = float(group["dampening"]), float(group["weight_decay"])
+        if group["maximize"]:
+            g = -g
+        if decay:
+            g = g + decay * p
+        if momentum:
+            state = self.state[parameter]
+            if "momentum_buffer" in state:
+                b = state["momentum_buffer"].array
+                b *= momentum
+                b += (1 - dampening) * g if dampening else g
+            else:
+                b = xp(p).array(g)
+                state["momentum_buffer"] = wrap(Tensor, b)
+            g = g + momentum * b if group["nesterov"] else b
+        p -= lr * g

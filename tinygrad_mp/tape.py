@@ -1,0 +1,146 @@
+"""What lies on the tape: ``Node``, ``Leaf``, what the tape knows of a tensor, and views."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
+from weakref import ref
+
+from tinygrad_mp.grad_mode import enable_grad
+from tinygrad_mp.writes import next_index, overwritten_since
+
+if TYPE_CHECKING:
+    from tinygrad_mp.registry import Op
+
+_new = object.__new__
+Steps: TypeAlias = tuple[tuple[Callable[..., Any], dict[str, Any]], ...]
+
+
+class Node:
+    """One application of a primitive on the tape.
+
+    ``saved`` holds raw arrays in the order of the primitive's inputs, then its output, then input shapes, with None
+    where no rule asks. It is None as a whole once backward has freed the node. ``parents`` holds nodes, never
+    tensors, and ``rules`` the VJP rule that leads to each; where a parent is None, the input needs no gradient. So no
+    reference cycle can form, and a tape dies with its last tensor. ``cotangent`` and ``state`` are used by walks. ``index`` grows with every node made, so parents have smaller indices than their children.
+    """
+
+    __slots__ = (
+        "cotangent",
+        "dtype",
+        "hooks",
+        "index",
+        "op",
+        "params",
+        "parents",
+        "rules",
+        "saved",
+        "shape",
+        "state",
+    )
+
+    op: Op | None
+    parents: tuple[Node | None, ...]
+    rules: tuple[Any, ...]
+    saved: tuple[Any, ...] | None
+    params: Any
+    shape: Any
+    dtype: Any
+    index: int
+    hooks: list[Callable[[Any], Any]] | None
+    cotangent: Any
+    state: object
+
+    @property
+    def name(self) -> str:
+        """The name of the primitive; "leaf" where gradients arrive."""
+        return self.op.name if self.op is not None else "leaf"
+
+    def __repr__(self) -> str:
+        return f"<{self.name}>"
+
+
+class Leaf(Node):
+    """Where gradients arrive: the node of a tensor that the user asked gradients for."""
+
+    __slots__ = ("tensor",)
+
+    def __init__(self, tensor: TensorBase) -> None:
+        self.op = self.params = self.hooks = self.cotangent = None
+        self.parents, self.rules, self.saved = (), (), ()
+        self.shape, self.dtype, self.index = tensor.array.shape, tensor.array.dtype, next_index()
+        self.tensor = ref(tensor)
+
+
+class TensorBase:
+    """What the tape knows of a tensor: its array, its node (None: no gradient), its gradient, what it is a view of.
+
+    The result of a primitive has the ``result_class`` of its first tensor operand: the operand's own class, unless
+    the class names another, as a Parameter names Tensor.
+    """
+
+    __slots__ = ("__weakref__", "array", "grad", "node", "view_of")
+
+    result_class: ClassVar[type]
+    array: Any
+    node: Node | None
+    grad: Any
+    view_of: View | None
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        if "result_class" not in cls.__dict__:
+            cls.result_class = cls
+
+
+def wrap(cls: type, array: Any, node: Node | None = None) -> Any:
+    """A tensor of class ``cls`` over ``array``, which is not copied."""
+    tensor = _new(cls)
+    tensor.array, tensor.node, tensor.grad, tensor.view_of = array, node, None, None
+    return tensor
+
+
+def make_node(op: Op, parents: tuple[Node | None, ...], saved: tuple[Any, ...], params: Any, like: Any) -> Node:
+    """Put one application of ``op`` on the tape; ``like`` has the output's shape and dtype."""
+    node = Node()
+    node.op, node.parents, node.saved, node.params, node.hooks = op, parents, saved, params, None
+    node.rules, node.cotangent = op.pulls, None
+    node.shape, node.dtype, node.index = like.shape, like.dtype, next_index()
+    return node
+
+
+class View:
+    """Which tensor a view shows, by which primitives, and when its node was made."""
+
+    __slots__ = ("base", "made_at", "steps")
+
+    def __init__(self, base: TensorBase, steps: Steps) -> None:
+        self.base, self.steps, self.made_at = base, steps, next_index()
+
+
+def replay(source: Any, steps: Steps) -> Any:
+    """Apply a chain of views to another array or tensor of the base's shape."""
+    for call, params in steps:
+        source = call(source, **params)
+    return source
+
+
+def view_between(tensor: TensorBase, out: Any, call: Callable[..., Any], params: dict[str, Any]) -> View | None:
+    """The View by which ``out = call(tensor)`` shows the memory of ``tensor``; None when it has memory of its own."""
+    array, memory = tensor.array, out.base
+    if memory is None or (memory is not array and memory is not array.base):
+        return None
+    below = tensor.view_of
+    if below is None:
+        return View(tensor, ((call, params),))
+    return View(below.base, (*below.steps, (call, params)))
+
+
+def refresh(tensor: TensorBase) -> None:
+    """Make the node of a view anew if the memory under it was written since it was made."""
+    view = tensor.view_of
+    if view is None or not overwritten_since(tensor.array, view.made_at):
+        return
+    view.made_at = next_index()
+    with enable_grad():
+        tensor.node = replay(view.base, view.steps).node

@@ -1,0 +1,610 @@
+"""``Tensor``: an array with a place on the tape. Its methods are a table onto :mod:`tinygrad_mp.ops`."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterator
+from typing import Any, ClassVar, Self
+
+from tinygrad_mp import autograd, dtypes, ops
+from tinygrad_mp.backend import Device, array_on, as_device, device_of
+from tinygrad_mp.backend.normals import fill_normal
+from tinygrad_mp.backend.random_bits import fill_uniform
+from tinygrad_mp.calls import set_plain_class
+from tinygrad_mp.dtypes import DIFFERENTIABLE, DType, as_dtype
+from tinygrad_mp.errors import DTypeError, IndexRangeError, ShapeError, TapeError
+from tinygrad_mp.formatting import format_tensor
+from tinygrad_mp.grad_mode import no_grad
+from tinygrad_mp.interop import NumpyProtocols, host_array
+from tinygrad_mp.mutation import copy_into, fill_in_place, in_place, set_item
+from tinygrad_mp.tape import Leaf, Node, TensorBase, refresh, wrap
+
+
+class Tensor(NumpyProtocols, TensorBase):
+    """An n-dimensional array that remembers how it was made. Make one with :func:`tinygrad_mp.tensor`.
+
+    Attributes
+    ----------
+    array : numpy.ndarray or cupy.ndarray
+        The values themselves, not a copy.
+    node : Node or None
+        Its place on the tape; None when it needs no gradient.
+    grad : Tensor or None
+        The gradient that backward passes have added up; of leaves only, unless ``retain_grad`` was called.
+
+    >>> from tinygrad_mp import tensor
+    >>> x = tensor([1.0, 2.0, 3.0], requires_grad=True)
+    >>> y = (x * x).sum()
+    >>> y.backward()
+    >>> x.grad
+    tensor([2., 4., 6.])
+    """
+
+    __slots__ = ()
+
+    def __init__(self, *_: Any) -> None:
+        raise TypeError("make tensors with tinygrad_mp.tensor(...), zeros(...), from_numpy(...) and their kin")
+
+    # --- what it is -------------------------------------------------------------------------------------------------
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The size along each axis."""
+        shape: tuple[int, ...] = self.array.shape
+        return shape
+
+    @property
+    def dtype(self) -> DType:
+        """The dtype of the entries."""
+        dtype: DType = self.array.dtype
+        return dtype
+
+    @property
+    def ndim(self) -> int:
+        """The number of axes."""
+        ndim: int = self.array.ndim
+        return ndim
+
+    @property
+    def device(self) -> Device:
+        """Where the array lives."""
+        return device_of(self.array)
+
+    @property
+    def is_cuda(self) -> bool:
+        """Whether the array lives on a CUDA device."""
+        return self.device.type == "cuda"
+
+    @property
+    def itemsize(self) -> int:
+        """Bytes of one entry."""
+        return self.dtype.itemsize
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all entries."""
+        return self.numel() * self.itemsize
+
+    @property
+    def T(self) -> Any:  # noqa: N802 - the field's name for it
+        """The axes in reverse order, as a view."""
+        return ops.reverse_axes(self)
+
+    @property
+    def mT(self) -> Any:  # noqa: N802
+        """The last two axes exchanged, as a view."""
+        return ops.matrix_transpose(self)
+
+    def size(self, dim: int | None = None) -> Any:
+        """The shape, or the size along ``dim``."""
+        if dim is None:
+            return self.shape
+        if not -self.ndim <= dim < self.ndim:
+            raise IndexRangeError(f"size: dim {dim} is out of range for a tensor with {self.ndim} dimensions")
+        return self.shape[dim]
+
+    def dim(self) -> int:
+        """The number of axes."""
+        return self.ndim
+
+    def numel(self) -> int:
+        """The number of entries."""
+        size: int = self.array.size
+        return size
+
+    nelement = numel
+
+    def stride(self, dim: int | None = None) -> Any:
+        """Entries to step over for the next one along each axis, or along ``dim``."""
+        strides = tuple(step // self.itemsize for step in self.array.strides)
+        return strides if dim is None else strides[dim]
+
+    def is_contiguous(self) -> bool:
+        """Whether the entries lie in memory in row-major order without gaps."""
+        contiguous: bool = self.array.flags.c_contiguous
+        return contiguous
+
+    def is_floating_point(self) -> bool:
+        """Whether the dtype is a floating one."""
+        return self.dtype in dtypes.FLOATING
+
+    def data_ptr(self) -> int:
+        """The address of the first entry."""
+        address: int = self.array.ctypes.data if hasattr(self.array, "ctypes") else self.array.data.ptr
+        return address
+
+    # --- gradients --------------------------------------------------------------------------------------------------
+
+    @property
+    def requires_grad(self) -> bool:
+        """Whether operations on this tensor are recorded; settable on leaves."""
+        refresh(self)
+        return self.node is not None
+
+    @requires_grad.setter
+    def requires_grad(self, value: bool) -> None:
+        self.requires_grad_(value)
+
+    @property
+    def is_leaf(self) -> bool:
+        """Whether the user made it, rather than a recorded operation."""
+        return not self.requires_grad or isinstance(self.node, Leaf)
+
+    @property
+    def grad_fn(self) -> Node | None:
+        """The node of the operation that made this tensor; None for a leaf."""
+        return None if self.is_leaf else self.node
+
+    @property
+    def data(self) -> Self:
+        """A tensor over the same memory that is not on the tape; settable, which exchanges the values."""
+        return self.detach()
+
+    @data.setter
+    def data(self, value: TensorBase) -> None:
+        self.array = value.array
+        self.view_of = None
+        if isinstance(self.node, Leaf):
+            self.node.shape, self.node.dtype = self.array.shape, self.array.dtype
+        else:
+            self.node = None
+
+    def requires_grad_(self, requires_grad: bool = True) -> Self:
+        """Ask for gradients of this leaf, or stop asking. Floating dtypes only. Returns self.
+
+        >>> from tinygrad_mp import zeros
+        >>> zeros(2).requires_grad_()
+        tensor([0., 0.], requires_grad=True)
+        """
+        if not requires_grad:
+            if not self.is_leaf:
+                raise TapeError(
+                    f"requires_grad = False on the result of {self.node!r}", fix="use x.detach() for the values alone"
+                )
+            self.node = None
+        elif not self.requires_grad:
+            if self.array.dtype not in DIFFERENTIABLE:
+                raise DTypeError(
+                    f"only floating dtypes can require gradients, this tensor has {self.array.dtype}",
+                    fix="convert it first: x = x.float()",
+                )
+            self.view_of = None
+            self.node = Leaf(self)
+        return self
+
+    def backward(
+        self,
+        gradient: Any = None,
+        retain_graph: bool | None = None,
+        create_graph: bool = False,
+        inputs: Any = None,
+    ) -> None:
+        """Add the gradients of this tensor to ``.grad`` of the leaves it depends on.
+
+        See :func:`tinygrad_mp.autograd.backward` for the parameters and errors.
+        """
+        autograd.backward(self, gradient, retain_graph, create_graph, inputs)
+
+    def detach(self) -> Self:
+        """A tensor over the same memory that is not on the tape."""
+        result: Self = wrap(self.result_class, self.array)
+        return result
+
+    def detach_(self) -> Self:
+        """Take this tensor off the tape. Returns self."""
+        self.node = self.view_of = None
+        return self
+
+    def retain_grad(self) -> None:
+        """Keep the gradient of this tensor in ``.grad``, though it is the result of an operation."""
+        if not self.requires_grad:
+            raise TapeError("retain_grad on a tensor that does not require a gradient")
+        if not self.is_leaf:
+            autograd.retain_grad(self)
+
+    def register_hook(self, hook: Callable[[Any], Any]) -> autograd.RemovableHook:
+        """Call ``hook(cotangent)`` in every backward pass, when the cotangent is complete.
+
+        A tensor that the hook returns takes its place. Returns a handle with ``remove()``.
+        """
+        return autograd.add_hook(self, hook)
+
+    # --- moving -----------------------------------------------------------------------------------------------------
+
+    def to(self, *args: Any, dtype: Any = None, device: Any = None, copy: bool = False, **ignored: Any) -> Any:
+        """This tensor with another dtype or on another device; itself when nothing changes and ``copy`` is false.
+
+        Positional arguments may be a dtype, a device, both (device first) or a tensor whose dtype and device to take.
+        ``non_blocking`` is accepted and has no effect. Gradients flow back through the move.
+        """
+        unknown = set(ignored) - {"non_blocking", "memory_format"}
+        if unknown:
+            raise TypeError(f"to() got unexpected keyword arguments {sorted(unknown)}")
+        for arg in args:
+            if isinstance(arg, TensorBase):
+                dtype, device = arg.array.dtype, device_of(arg.array)
+            elif isinstance(arg, Device) or (isinstance(arg, str) and arg.partition(":")[0] not in dtypes.NAMES):
+                device = arg
+            elif not isinstance(arg, bool):
+                dtype = arg
+        result: Any = self
+        if device is not None and as_device(device) != self.device:
+            result = ops.move(result, device=as_device(device))
+        if dtype is not None:
+            result = ops.to_dtype(result, as_dtype(dtype))
+        return ops.clone(result) if copy and result is self else result
+
+    def cpu(self) -> Any:
+        """This tensor on the CPU."""
+        return self.to("cpu")
+
+    def cuda(self, device: Any = None) -> Any:
+        """This tensor on a CUDA device. DeviceError, with the remedy, where there is none."""
+        return self.to(as_device("cuda" if device is None else device))
+
+    def type(self, dtype: Any = None) -> Any:
+        """The dtype's name, or this tensor in another dtype."""
+        return f"tinygrad_mp.{self.dtype}" if dtype is None else self.to(dtype=dtype)
+
+    def type_as(self, other: TensorBase) -> Any:
+        """This tensor in the dtype and on the device of ``other``."""
+        return self.to(other)
+
+    def double(self) -> Any:
+        """This tensor in float64."""
+        return ops.to_dtype(self, dtypes.float64)
+
+    def half(self) -> Any:
+        """This tensor in float16."""
+        return ops.to_dtype(self, dtypes.float16)
+
+    def long(self) -> Any:
+        """This tensor in int64."""
+        return ops.to_dtype(self, dtypes.int64)
+
+    def numpy(self) -> Any:
+        """The NumPy array over the same memory. TapeError if a gradient is required, DeviceError off the CPU."""
+        return host_array(self, "numpy")
+
+    def item(self) -> Any:
+        """The one entry as a Python number. ShapeError if there are more."""
+        if self.numel() != 1:
+            raise ShapeError(f"item() on a tensor of shape {self.shape}", fix="use .tolist(), or index it first")
+        return self.array.item()
+
+    def tolist(self) -> Any:
+        """The entries as nested lists of Python numbers."""
+        return self.array.tolist()
+
+    # --- in place ---------------------------------------------------------------------------------------------------
+
+    def copy_(self, src: Any, non_blocking: bool = False) -> Self:
+        """Write ``src``, which may broadcast and be cast, into this tensor's memory. Returns self."""
+        copy_into(self, src)
+        return self
+
+    def fill_(self, value: Any) -> Self:
+        """Write ``value`` into every entry. Returns self."""
+        copy_into(self, value)
+        return self
+
+    def zero_(self) -> Self:
+        """Write zero into every entry. Returns self."""
+        copy_into(self, 0)
+        return self
+
+    def uniform_(self, low: float = 0.0, high: float = 1.0, *, generator: Any = None) -> Self:
+        """Write draws from the uniform distribution on [low, high). Returns self."""
+        fill_in_place(self, fill_uniform, low, high, generator)
+        return self
+
+    def normal_(self, mean: float = 0.0, std: float = 1.0, *, generator: Any = None) -> Self:
+        """Write draws from the normal distribution. Returns self."""
+        fill_in_place(self, fill_normal, mean, std, generator)
+        return self
+
+    # --- Python's protocols -----------------------------------------------------------------------------------------
+
+    def __setitem__(self, index: Any, value: Any) -> None:
+        set_item(self, index, value)
+
+    def __len__(self) -> int:
+        if not self.ndim:
+            raise ShapeError("len() of a 0-d tensor")
+        return self.shape[0]
+
+    def __iter__(self) -> Iterator[Any]:
+        if not self.ndim:
+            raise ShapeError("a 0-d tensor cannot be iterated over", fix="use .item() for its value")
+        return iter(ops.unbind(self, 0))
+
+    def __contains__(self, value: Any) -> bool:
+        return bool((self.array == getattr(value, "array", value)).any())
+
+    def __bool__(self) -> bool:
+        if self.numel() != 1:
+            raise ShapeError(
+                f"the truth value of a tensor of shape {self.shape} is ambiguous", fix="use .any() or .all()"
+            )
+        return bool(self.array.item())
+
+    def __float__(self) -> float:
+        return float(self.item())
+
+    def __int__(self) -> int:
+        return int(self.item())
+
+    def __index__(self) -> int:
+        if self.dtype.kind not in "iub":
+            raise DTypeError(f"only integer tensors can be used as an index, this one is {self.dtype}")
+        return int(self.item())
+
+    def __complex__(self) -> complex:
+        return complex(self.item())
+
+    def __format__(self, spec: str) -> str:
+        return format(self.item(), spec) if self.ndim == 0 and spec else format(repr(self), spec)
+
+    def __repr__(self) -> str:
+        return format_tensor(self)
+
+    def __hash__(self) -> int:
+        return id(self)
+
+    def __reduce__(self) -> Any:
+        return _rebuild, (self.__class__, host_array(self.detach().cpu(), "pickle"), self.requires_grad, self.device)
+
+    def __copy__(self) -> Any:
+        shallow = wrap(self.__class__, self.array, self.node)
+        shallow.view_of, shallow.grad = self.view_of, self.grad
+        return shallow
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Any:
+        if not self.is_leaf:
+            raise TapeError(
+                f"only leaves can be deep-copied, not the result of {self.node!r}", fix="copy x.detach() instead"
+            )
+        result = wrap(self.__class__, self.array.copy())
+        memo[id(self)] = result
+        if self.node is not None:
+            result.node = Leaf(result)
+        result.grad = copy.deepcopy(self.grad, memo)
+        return result
+
+    # --- operators --------------------------------------------------------------------------------------------------
+
+    __add__ = ops.add
+    __radd__ = ops.add
+    __sub__ = ops.sub
+    __mul__ = ops.mul
+    __rmul__ = ops.mul
+    __truediv__ = ops.div
+    __floordiv__ = ops.floor_divide
+    __mod__ = ops.remainder
+    __pow__ = ops.pow
+    __matmul__ = ops.matmul
+    __neg__ = ops.neg
+    __pos__ = ops.clone
+    __abs__ = ops.abs
+    __eq__ = ops.eq  # type: ignore[assignment]
+    __ne__ = ops.ne  # type: ignore[assignment]
+    __lt__ = ops.lt
+    __le__ = ops.le
+    __gt__ = ops.gt
+    __ge__ = ops.ge
+    __and__ = ops.bitwise_and
+    __rand__ = ops.bitwise_and
+    __or__ = ops.bitwise_or
+    __ror__ = ops.bitwise_or
+    __xor__ = ops.bitwise_xor
+    __rxor__ = ops.bitwise_xor
+    __invert__ = ops.bitwise_not
+    __getitem__ = ops.getitem
+    __iadd__ = in_place(ops.add)
+    __isub__ = in_place(ops.sub)
+    __imul__ = in_place(ops.mul)
+    __itruediv__ = in_place(ops.div)
+
+    def __rsub__(self, other: Any) -> Any:
+        return ops.sub(other, self)
+
+    def __rtruediv__(self, other: Any) -> Any:
+        return ops.div(other, self)
+
+    def __rfloordiv__(self, other: Any) -> Any:
+        return ops.floor_divide(other, self)
+
+    def __rmod__(self, other: Any) -> Any:
+        return ops.remainder(other, self)
+
+    def __rpow__(self, other: Any) -> Any:
+        return ops.pow(other, self)
+
+    def __rmatmul__(self, other: Any) -> Any:
+        return ops.matmul(other, self)
+
+    # --- operations: what each does is said in tinygrad_mp.ops --------------------------------------------------------
+
+    add = ops.add
+    sub = ops.sub
+    subtract = ops.sub
+    mul = ops.mul
+    multiply = ops.mul
+    div = ops.divide
+    divide = ops.divide
+    true_divide = ops.div
+    neg = ops.neg
+    negative = ops.neg
+    pow = ops.pow
+    abs = ops.abs
+    absolute = ops.abs
+    sign = ops.sign
+    exp = ops.exp
+    expm1 = ops.expm1
+    log = ops.log
+    log1p = ops.log1p
+    sqrt = ops.sqrt
+    rsqrt = ops.rsqrt
+    square = ops.square
+    reciprocal = ops.reciprocal
+    sin = ops.sin
+    cos = ops.cos
+    tan = ops.tan
+    erf = ops.erf
+    maximum = ops.maximum
+    minimum = ops.minimum
+    clamp = ops.clamp
+    clip = ops.clamp
+    where = ops.where
+    floor = ops.floor
+    ceil = ops.ceil
+    round = ops.round
+    remainder = ops.remainder
+    floor_divide = ops.floor_divide
+    clone = ops.clone
+    isnan = ops.isnan
+    isinf = ops.isinf
+    isfinite = ops.isfinite
+    eq = ops.eq
+    ne = ops.ne
+    lt = ops.lt
+    le = ops.le
+    gt = ops.gt
+    ge = ops.ge
+    logical_and = ops.logical_and
+    logical_or = ops.logical_or
+    logical_not = ops.logical_not
+    logical_xor = ops.logical_xor
+    isclose = ops.isclose
+    bitwise_and = ops.bitwise_and
+    bitwise_or = ops.bitwise_or
+    bitwise_xor = ops.bitwise_xor
+    bitwise_not = ops.bitwise_not
+    tanh = ops.tanh
+    sigmoid = ops.sigmoid
+    relu = ops.relu
+    softmax = ops.softmax
+    log_softmax = ops.log_softmax
+    sum = ops.sum
+    mean = ops.mean
+    prod = ops.prod
+    max = ops.max
+    min = ops.min
+    amax = ops.amax
+    amin = ops.amin
+    argmax = ops.argmax
+    argmin = ops.argmin
+    var = ops.var
+    std = ops.std
+    norm = ops.norm
+    logsumexp = ops.logsumexp
+    cumsum = ops.cumsum
+    all = ops.all
+    any = ops.any
+    reshape = ops.reshape
+    view = ops.view
+    flatten = ops.flatten
+    transpose = ops.transpose
+    permute = ops.permute
+    squeeze = ops.squeeze
+    unsqueeze = ops.unsqueeze
+    expand = ops.expand
+    broadcast_to = ops.broadcast_to
+    repeat = ops.repeat
+    flip = ops.flip
+    roll = ops.roll
+    tile = ops.tile
+    split = ops.split
+    chunk = ops.chunk
+    unbind = ops.unbind
+    tril = ops.tril
+    triu = ops.triu
+    diagonal = ops.diagonal
+    narrow = ops.narrow
+    movedim = ops.movedim
+    swapaxes = ops.swapaxes
+    contiguous = ops.contiguous
+    repeat_interleave = ops.repeat_interleave
+    unfold = ops.unfold_dim
+    gather = ops.gather
+    scatter_add = ops.scatter_add
+    index_select = ops.index_select
+    masked_fill = ops.masked_fill
+    take_along_dim = ops.take_along_dim
+    matmul = ops.matmul
+    dot = ops.dot
+    outer = ops.outer
+    mv = ops.mv
+    mm = ops.mm
+    bmm = ops.bmm
+
+    add_ = in_place(ops.add)
+    sub_ = in_place(ops.sub)
+    mul_ = in_place(ops.mul)
+    div_ = in_place(ops.divide)
+    pow_ = in_place(ops.pow)
+    neg_ = in_place(ops.neg)
+    abs_ = in_place(ops.abs)
+    exp_ = in_place(ops.exp)
+    log_ = in_place(ops.log)
+    log1p_ = in_place(ops.log1p)
+    sqrt_ = in_place(ops.sqrt)
+    rsqrt_ = in_place(ops.rsqrt)
+    square_ = in_place(ops.square)
+    reciprocal_ = in_place(ops.reciprocal)
+    sin_ = in_place(ops.sin)
+    cos_ = in_place(ops.cos)
+    tan_ = in_place(ops.tan)
+    tanh_ = in_place(ops.tanh)
+    sigmoid_ = in_place(ops.sigmoid)
+    relu_ = in_place(ops.relu)
+    floor_ = in_place(ops.floor)
+    ceil_ = in_place(ops.ceil)
+    round_ = in_place(ops.round)
+    clamp_ = in_place(ops.clamp)
+    remainder_ = in_place(ops.remainder)
+    masked_fill_ = in_place(ops.masked_fill)
+    scatter_add_ = in_place(ops.scatter_add)
+
+    def float(self) -> Any:
+        """This tensor in float32."""
+        return ops.to_dtype(self, dtypes.float32)
+
+    def int(self) -> Any:
+        """This tensor in int32."""
+        return ops.to_dtype(self, dtypes.int32)
+
+    def bool(self) -> Any:
+        """This tensor in bool: whether entries differ from zero."""
+        return ops.to_dtype(self, dtypes.bool_)
+
+
+def _rebuild(cls: type, array: Any, requires_grad: bool, device: Device) -> Any:
+    """Make a tensor of what :meth:`Tensor.__reduce__` gave to pickle."""
+    tensor = wrap(cls, array_on(device, array))
+    if requires_grad:
+        tensor.node = Leaf(tensor)
+    return tensor
+
+
+set_plain_class(Tensor)
