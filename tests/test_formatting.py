@@ -96,6 +96,15 @@ def test_the_borders_between_notations_are_pytorchs(data: Any) -> None:
     assert format_tensor(from_numpy(array.copy())) == torch_shows(array)
 
 
+def test_requires_grad_goes_to_the_line_where_pytorch_puts_it() -> None:
+    torch = pytest.importorskip("torch", reason="PyTorch is the reference for repr")
+    for first in (1.0, 10.0, 100.0):
+        for count in range(1, 40):  # last lines of every length
+            data = [first] + [1.0] * count
+            ours = format_tensor(tensor(data, requires_grad=True))
+            assert ours == repr(torch.tensor(data, requires_grad=True))
+
+
 @given(
     arrays(),
     st.fixed_dictionaries(

@@ -1,7 +1,9 @@
 """Nothing is kept longer than needed: long chains, no cycles, flat memory."""
 
 import gc
+import sys
 import tracemalloc
+from collections.abc import Iterator
 
 import numpy as np
 
@@ -32,7 +34,7 @@ def test_a_long_chain_that_never_ran_backward_is_dropped_without_recursion():
     finally:
         tracemalloc.stop()
     assert held > 10e6  # the chain really was there
-    assert left < 1e5
+    assert left < held / 100
 
 
 def test_a_wide_graph_frees_each_value_as_backward_passes():
@@ -51,12 +53,12 @@ def test_a_wide_graph_frees_each_value_as_backward_passes():
     assert peak < 8 * x.nbytes  # a few cotangents at a time, not fifty
 
 
-def _train(steps: int) -> None:
+def _train() -> Iterator[None]:
     tg.manual_seed(0)
     model = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Dropout(0.1), nn.Linear(8, 3))
     optimizer = optim.Adam(model.parameters(), lr=1e-3)
     x, y = tg.randn(16, 4), tg.randint(0, 3, (16,))
-    for _ in range(steps):
+    while True:
         optimizer.zero_grad()
         F.cross_entropy(model(x), y).backward()
         optimizer.step()
@@ -64,30 +66,21 @@ def _train(steps: int) -> None:
 
 
 def test_ten_thousand_training_steps_keep_memory_flat_and_leave_nothing_for_the_garbage_collector():
-    steps = _train(10_000)
-    for _ in range(100):
+    steps = _train()
+    for _ in range(500):
         next(steps)
     gc.collect()
     gc.disable()
-    tracemalloc.start()
     try:
-        for _ in range(100):
+        early = sys.getallocatedblocks()
+        for _ in range(10_000):
             next(steps)
-        early = tracemalloc.get_traced_memory()[0]
-        tracemalloc.reset_peak()
-        tracemalloc.stop()
-        for _ in range(9_700):
-            next(steps)
-        tracemalloc.start()
-        for _ in range(99):
-            next(steps)
-        late = tracemalloc.get_traced_memory()[0]
+        late = sys.getallocatedblocks()
         unreachable = gc.collect()
     finally:
-        tracemalloc.stop()
         gc.enable()
-    assert late < early + 50_000
     assert unreachable == 0
+    assert abs(late - early) < 200  # blocks, not one for fifty steps
 
 
 def test_double_backward_leaves_nothing_for_the_garbage_collector():

@@ -35,23 +35,25 @@ from tinygrad_mp.creation import (
 )
 from tinygrad_mp.dtypes import (
     bool_ as bool,
-    complex128,
+)
+from tinygrad_mp.dtypes import (
     complex64,
+    complex128,
     float16,
     float32,
     float64,
     get_default_dtype,
+    int8,
     int16,
     int32,
     int64,
-    int8,
     result_type,
     set_default_dtype,
     uint8,
 )
 from tinygrad_mp.errors import (
-    DTypeError,
     DeviceError,
+    DTypeError,
     IndexRangeError,
     MissingPackageError,
     SettingError,
@@ -86,7 +88,6 @@ from tinygrad_mp.ops import (
     cos,
     cumsum,
     diagonal,
-    divide as div,
     dot,
     einsum,
     eq,
@@ -168,6 +169,9 @@ from tinygrad_mp.ops import (
     var,
     where,
 )
+from tinygrad_mp.ops import (
+    divide as div,
+)
 from tinygrad_mp.primitive import primitive
 from tinygrad_mp.random import (
     Generator,
@@ -209,12 +213,12 @@ def __getattr__(name: str) -> Any:
 
 
 __all__ = [
+    "REGISTRY",
     "DTypeError",
     "DeviceError",
     "Generator",
     "IndexRangeError",
     "MissingPackageError",
-    "REGISTRY",
     "SettingError",
     "ShapeError",
     "TapeError",
@@ -245,8 +249,8 @@ __all__ = [
     "chunk",
     "clamp",
     "clone",
-    "complex128",
     "complex64",
+    "complex128",
     "contiguous",
     "cos",
     "cuda",
@@ -292,10 +296,10 @@ __all__ = [
     "inf",
     "initial_seed",
     "int",
+    "int8",
     "int16",
     "int32",
     "int64",
-    "int8",
     "is_grad_enabled",
     "isclose",
     "isfinite",

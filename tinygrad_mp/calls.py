@@ -26,7 +26,7 @@ class _Plain:
     """Stands in until :mod:`tinygrad_mp.tensor` names the class that nearly all tensors have."""
 
 
-plain_class: type = _Plain
+plain_class: Any = _Plain
 
 
 def set_plain_class(cls: type) -> None:
@@ -39,33 +39,31 @@ def call_for(op: Op) -> Callable[..., Any]:
     """The fastest version that fits the primitive."""
     if op.variadic or op.outputs or len(op.input_names) > 2 or (len(op.input_names) == 2 and op.param_domains):
         return general_call(op)
-    return unary_call(op) if len(op.input_names) == 1 else binary_call(op)
+    if len(op.input_names) == 2:
+        return binary_call(op)
+    return unary_call_with_parameters(op) if op.param_domains or op.view else unary_call(op)
 
 
 def unary_call(op: Op) -> Callable[..., Any]:
-    """One input, any parameters."""
-    forward, prepare, is_view, defaults = op.forward, op.prepare, op.view, op.defaults
+    """One input, no parameters."""
+    forward, prepare, numpy_function, pulls = op.forward, op.prepare, op.numpy_function, op.pulls
     keep_x, keep_out, keep_shape = op.keeps_input[0], op.keeps_out, op.keeps_shape[0]
-    numpy_function, rules = op.numpy_function, op.pulls
     differentiable, accepted = op.rules[0] is not None, op.accepted_dtypes
 
-    def call(x: Any, /, **params: Any) -> Any:
+    def call(x: Any, /) -> Any:
         if type(x) is plain_class:
             cls = plain_class
         elif isinstance(x, TensorBase):
             cls = x.result_class
         else:
-            return forward(x, **params)
+            return forward(x)
         if x.view_of is not None:
             refresh(x)
         array = x.array
         try:
             if accepted is not None and array.dtype not in accepted:
                 (array,) = prepare(array)
-            if numpy_function is not None and type(array) is ndarray:
-                out = numpy_function(array, **params)
-            else:
-                out = forward(array, **params)
+            out = numpy_function(array) if numpy_function is not None and type(array) is ndarray else forward(array)
         except Exception as error:
             explain(op, error, (x,))
             raise
@@ -73,8 +71,7 @@ def unary_call(op: Op) -> Callable[..., Any]:
             out = as_array_on(array, out)
         tensor = _new(cls)
         tensor.array = out
-        tensor.grad = None
-        tensor.view_of = view_between(x, out, call, params) if is_view else None
+        tensor.grad = tensor.view_of = None
         parent = x.node
         if parent is None or not differentiable or (switched.count and not grad_mode.enabled):
             tensor.node = None
@@ -82,14 +79,47 @@ def unary_call(op: Op) -> Callable[..., Any]:
         node = tensor.node = Node()
         node.op = op
         node.parents = (parent,)
-        node.rules = rules
+        node.rules = pulls
         saved = (array if keep_x else None, out if keep_out else None)
         node.saved = (*saved, array.shape) if keep_shape else saved
-        node.params = {**defaults, **params} if defaults else params
+        node.params = node.hooks = node.cotangent = None
         node.shape = out.shape
         node.dtype = out.dtype
         node.index = next_index()
-        node.hooks = node.cotangent = None
+        return tensor
+
+    return call
+
+
+def unary_call_with_parameters(op: Op) -> Callable[..., Any]:
+    """One input and keyword parameters; the output may be a view of the input."""
+    forward, prepare, is_view, defaults = op.forward, op.prepare, op.view, op.defaults
+    keep_x, keep_out, keep_shape = op.keeps_input[0], op.keeps_out, op.keeps_shape[0]
+    differentiable, accepted = op.rules[0] is not None, op.accepted_dtypes
+
+    def call(x: Any, /, **params: Any) -> Any:
+        if not isinstance(x, TensorBase):
+            return forward(x, **params)
+        if x.view_of is not None:
+            refresh(x)
+        array = x.array
+        try:
+            if accepted is not None and array.dtype not in accepted:
+                (array,) = prepare(array)
+            out = forward(array, **params)
+        except Exception as error:
+            explain(op, error, (x,))
+            raise
+        if type(out) is not ndarray:
+            out = as_array_on(array, out)
+        tensor = wrap(x.result_class, out)
+        if is_view:
+            tensor.view_of = view_between(x, out, call, params)
+        parent = x.node
+        if parent is not None and differentiable and not (switched.count and not grad_mode.enabled):
+            saved = (array if keep_x else None, out if keep_out else None)
+            saved = (*saved, array.shape) if keep_shape else saved
+            tensor.node = make_node(op, (parent,), saved, {**defaults, **params} if defaults else params, out)
         return tensor
 
     return call
@@ -106,12 +136,18 @@ def binary_call(op: Op) -> Callable[..., Any]:
     keeps_nothing = not keep_shapes and not any(both)
 
     def call(x: Any, y: Any, /) -> Any:
+        cls: Any
         if type(x) is plain_class and type(y) is plain_class:
             if x.view_of is not None:
                 refresh(x)
             if y.view_of is not None:
                 refresh(y)
-            cls, raw_x, raw_y, x_node, y_node, mixed = plain_class, x.array, y.array, x.node, y.node, False
+            cls = plain_class
+            mixed = False
+            raw_x = x.array
+            raw_y = y.array
+            x_node = x.node
+            y_node = y.node
         else:
             mixed = True
             y_class, raw_y, y_node = _unwrap(y)
@@ -151,11 +187,10 @@ def binary_call(op: Op) -> Callable[..., Any]:
             keep_x, keep_y, keep_out = only_x if y_node is None else only_y if x_node is None else both
             saved = (raw_x if keep_x else None, raw_y if keep_y else None, out if keep_out else None)
             node.saved = (*saved, _shape(raw_x), _shape(raw_y)) if keep_shapes else saved
-        node.params = None
+        node.params = node.hooks = node.cotangent = None
         node.shape = out.shape
         node.dtype = out.dtype
         node.index = next_index()
-        node.hooks = node.cotangent = None
         return tensor
 
     return call

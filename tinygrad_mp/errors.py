@@ -6,10 +6,14 @@ code would expect, so ``except ValueError`` catches a wrong shape and ``except I
 
 from __future__ import annotations
 
+import ast
+import linecache
 import os
 import sys
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Iterable, Sequence
+from itertools import islice
+from types import ModuleType
+from typing import Any, NamedTuple
 
 __all__ = [
     "DTypeError",
@@ -20,6 +24,7 @@ __all__ = [
     "ShapeError",
     "TapeError",
     "TinygradError",
+    "UnsupportedError",
 ]
 
 _PACKAGE = os.path.dirname(os.path.abspath(__file__)) + os.sep
@@ -27,6 +32,9 @@ _PACKAGE = os.path.dirname(os.path.abspath(__file__)) + os.sep
 
 class TinygradError(RuntimeError):
     """Base of all errors raised by this package.
+
+    When one is made it looks up the stack: which line of the user's led here, through which function of the package,
+    with which tensors, inside which layer. So whoever raises one only says what does not fit and what to do.
 
     Parameters
     ----------
@@ -40,16 +48,19 @@ class TinygradError(RuntimeError):
         super().__init__(problem)
         self.problem = problem
         self.fix = fix
-        self.operation: str | None = None
-        self.operands: tuple[str, ...] = ()
-        self.where: str | None = None
+        scene = _scene()
+        self.where = scene.place
+        named = scene.name is not None and scene.name in _words(problem)
+        self.operation: str | None = None if named else scene.name
+        self.operands = _table(scene.arguments, scene.texts_for(scene.name))
+        self._located = False
 
     def locate(self, operation: str, operands: Iterable[tuple[str, Any]]) -> None:
-        """Add the operation, a line per operand and the user's line of code, once; an inner operation wins."""
-        if self.operation is None:
+        """Say which operation it was, with a line for each operand, once; an inner operation wins."""
+        if not self._located:
+            self._located = True
             self.operation = operation
-            self.operands = tuple(_operand_table(operands))
-            self.where = user_location()
+            self.operands = _table(tuple(operands), _scene().texts_for(operation))
 
     def __str__(self) -> str:
         first = f"{self.operation}: {self.problem}" if self.operation else self.problem
@@ -85,8 +96,15 @@ class SettingError(TinygradError, ValueError):
     """A setting, such as a learning rate or a probability, lies outside what makes sense."""
 
 
+class UnsupportedError(TinygradError, TypeError):
+    """A function, an argument or a protocol of Python or NumPy that this tensor does not support."""
+
+
 class MissingPackageError(TinygradError, ImportError):
     """An optional package is needed and absent; ``fix`` holds the command that installs it."""
+
+
+# --- what an operand looks like --------------------------------------------------------------------------------------
 
 
 def describe(value: Any) -> str:
@@ -98,18 +116,98 @@ def describe(value: Any) -> str:
     >>> describe(2.5)
     '2.5  float'
     """
+    return "  ".join(_columns(value))
+
+
+def _is_array(value: Any) -> bool:
     array = getattr(value, "array", value)
-    if hasattr(array, "shape") and hasattr(array, "dtype"):
+    return hasattr(array, "shape") and hasattr(array, "dtype")
+
+
+def _columns(value: Any) -> tuple[str, ...]:
+    if _is_array(value):
+        array = getattr(value, "array", value)
         device = getattr(value, "device", None) or getattr(array, "device", "cpu")
-        return f"{tuple(array.shape)}  {array.dtype}  {device}"
+        return str(tuple(array.shape)), str(array.dtype), str(device)
     text = repr(value)
-    return f"{text if len(text) <= 60 else text[:57] + '...'}  {type(value).__name__}"
+    return text if len(text) <= 60 else text[:57] + "...", type(value).__name__
 
 
-def _operand_table(operands: Iterable[tuple[str, Any]]) -> list[str]:
-    rows = [(name, describe(value)) for name, value in operands]
-    width = max((len(name) for name, _ in rows), default=0)
-    return [f"{name:<{width}}  {text}" for name, text in rows]
+def _table(operands: Sequence[tuple[str, Any]], written: Sequence[_Written]) -> tuple[str, ...]:
+    """A line for each operand: its name, how the user wrote it if that says more, and what it is."""
+    texts = [written[i].text_of(value) if i < len(written) else "" for i, (_, value) in enumerate(operands)]
+    texts = ["" if text == name else text for (name, _), text in zip(operands, texts, strict=True)]
+    rows = [
+        (name, *((text,) if any(texts) else ()), *_columns(value))
+        for (name, value), text in zip(operands, texts, strict=True)
+    ]
+    widths = [max(len(row[column]) for row in rows if column < len(row)) for column in range(max(map(len, rows), default=0))]
+    return tuple("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=False)).rstrip() for row in rows)
+
+
+# --- what happened, read from the stack --------------------------------------------------------------------------------
+
+_RUNS_LAYERS = ("forward", "__call__", "_call_with_hooks")  # methods of a layer that say nothing of the operation
+_AS_OPERATOR: dict[type[ast.AST], str] = {
+    ast.Add: "add", ast.Sub: "sub", ast.Mult: "mul", ast.Div: "div", ast.MatMult: "matmul", ast.Pow: "pow",
+    ast.Mod: "remainder", ast.FloorDiv: "floor_divide", ast.BitAnd: "bitwise_and", ast.BitOr: "bitwise_or",
+    ast.BitXor: "bitwise_xor", ast.Lt: "lt", ast.LtE: "le", ast.Gt: "gt", ast.GtE: "ge", ast.Eq: "eq", ast.NotEq: "ne",
+}  # fmt: skip
+
+
+class _Written(NamedTuple):
+    """An operand as it stands in the user's source; ``value`` is what its name holds, if it is just a name."""
+
+    text: str
+    is_name: bool
+    value: Any
+
+    def text_of(self, value: Any) -> str:
+        return self.text if not self.is_name or self.value is value else ""
+
+
+class _Scene(NamedTuple):
+    """Where an error happened, in which function of the package, and how the user wrote the call."""
+
+    place: str | None = None
+    name: str | None = None
+    arguments: tuple[tuple[str, Any], ...] = ()
+    written_as: str | None = None
+    written: tuple[_Written, ...] = ()
+
+    def texts_for(self, operation: str | None) -> tuple[_Written, ...]:
+        """What the user wrote, if it is ``operation`` that the user called."""
+        called = self.written_as or self.name
+        return self.written if operation and called and operation.strip("_") == called.strip("_") else ()
+
+
+def _scene() -> _Scene:
+    """Walk up the stack to the innermost frame of the user and on through the layers around it. Never raises."""
+    frame: Any = sys._getframe(2)
+    entry: tuple[Any, str] | None = None
+    user: Any = None
+    between = False  # a layer of the package stands between the user's line and the operation
+    layers: list[Any] = []
+    while frame is not None:
+        code = frame.f_code
+        inside = code.co_filename.startswith(_PACKAGE)
+        first = frame.f_locals.get("self") if code.co_argcount else None
+        if first is not None and hasattr(type(first), "named_modules"):
+            layers.append(first)
+            between = between or (user is None and inside and code.co_name in _RUNS_LAYERS)
+        if user is None and inside and not between:
+            name = _public_name(frame)
+            entry = entry if name is None else (frame, name)
+        elif user is None and not inside and frame.f_globals.get("__name__", "").partition(".")[0] != "numpy":
+            user = frame
+        frame = frame.f_back
+    try:
+        place = None if user is None else _place(user) + _layer(layers)
+        name = entry[1] if entry else None
+        written_as, written = (None, ()) if user is None or between else _written(user)
+        return _Scene(place, name, _tensors_of(entry[0]) if entry else (), written_as, written)
+    except Exception:  # whatever is odd about the caller, the error itself must come through
+        return _Scene()
 
 
 def user_location() -> str | None:
@@ -117,22 +215,106 @@ def user_location() -> str | None:
 
     A layer is a frame whose ``self`` has ``named_modules``; its name is its path inside the outermost such layer.
     """
-    frame: Any = sys._getframe(1)
-    place: str | None = None
-    layers: list[Any] = []
-    while frame is not None:
-        code = frame.f_code
-        if place is None and not code.co_filename.startswith(_PACKAGE) and "/numpy/" not in code.co_filename:
-            place = f"{os.path.basename(code.co_filename)}:{frame.f_lineno}, in {code.co_name}"
-        layer = frame.f_locals.get("self") if code.co_argcount else None
-        if layer is not None and hasattr(type(layer), "named_modules") and all(layer is not seen for seen in layers):
-            layers.append(layer)
-        frame = frame.f_back
-    if place is None:
-        return None
+    return _scene().place
+
+
+def _words(text: str) -> list[str]:
+    return "".join(letter if letter.isalnum() or letter == "_" else " " for letter in text).split()
+
+
+def _public_name(frame: Any) -> str | None:
+    """The name under which users know the function of a frame; None for helpers."""
+    name: str = frame.f_code.co_name
+    if name == "call":  # made from a primitive, see calls.py
+        return getattr(frame.f_locals.get("op"), "name", None)
+    if name == "method" and "call" in frame.f_locals:  # made from an operation, see mutation.py
+        return f"{frame.f_locals['call'].__name__}_"
+    if name == "__init__":
+        return type(frame.f_locals.get("self")).__name__
+    if name.startswith("__") and not name.startswith("__array"):
+        return name.strip("_")
+    return None if name.startswith(("_", "<")) else name
+
+
+def _tensors_of(frame: Any) -> tuple[tuple[str, Any], ...]:
+    """The arguments of a call that are tensors or arrays."""
+    code = frame.f_code
+    names = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
+    pairs = ((name, frame.f_locals.get(name)) for name in names)
+    return tuple((name, value) for name, value in pairs if _is_array(value) and not isinstance(value, type))
+
+
+def _place(frame: Any) -> str:
+    code = frame.f_code
+    return f"{_file(code.co_filename)}:{frame.f_lineno}, in {code.co_name}"
+
+
+def _file(path: str) -> str:
+    """The name of a source file; of a cell in a notebook, whose file is a temporary one, its number."""
+    if "ipykernel" in path or path.startswith("<ipython-input-"):
+        shell = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
+        number = getattr(getattr(shell, "compile", None), "_filename_map", {}).get(path)
+        return "notebook cell" if number is None else f"notebook cell [{number}]"
+    return os.path.basename(path)
+
+
+def _layer(layers: Sequence[Any]) -> str:
     if not layers:
-        return place
+        return ""
     inner, outer = layers[0], layers[-1]
-    path = next((name for name, module in outer.named_modules() if module is inner), "")
-    label = f"{type(outer).__name__}.{path}" if path else type(inner).__name__
-    return f"{place}; layer: {label}"
+    try:
+        path = next((name for name, module in outer.named_modules() if module is inner), "")
+    except Exception:  # a layer that is only half made has no modules yet
+        path = ""
+    return f"; layer: {type(outer).__name__}.{path}" if path else f"; layer: {type(inner).__name__}"
+
+
+def _written(frame: Any) -> tuple[str | None, tuple[_Written, ...]]:
+    """The operands of the expression that ``frame`` is at, and the operation if an operator stands for it."""
+    node = _expression(frame)
+    operation, parts = None, []
+    if isinstance(node, ast.BinOp):
+        operation, parts = _AS_OPERATOR.get(type(node.op)), [node.left, node.right]
+    elif isinstance(node, ast.AugAssign):
+        operation, parts = _AS_OPERATOR.get(type(node.op)), [node.target, node.value]
+    elif isinstance(node, ast.Compare) and len(node.ops) == 1:
+        operation, parts = _AS_OPERATOR.get(type(node.ops[0])), [node.left, *node.comparators]
+    elif isinstance(node, ast.Call):
+        method = isinstance(node.func, ast.Attribute) and not isinstance(_held(node.func.value, frame), (ModuleType, type))
+        parts = [*([node.func.value] if method else []), *node.args]  # type: ignore[attr-defined]
+        if parts and isinstance(parts[0], (ast.List, ast.Tuple)):
+            parts = parts[0].elts  # of cat([a, b]) each is an operand
+    found = []
+    for part in parts:
+        if isinstance(part, ast.Starred):
+            break
+        text = "" if isinstance(part, ast.Constant) else ast.unparse(part)
+        found.append(_Written(text if len(text) <= 40 else "", isinstance(part, ast.Name), _held(part, frame)))
+    return operation, tuple(found)
+
+
+def _held(node: ast.AST, frame: Any) -> Any:
+    """What a name, or a name in a module, holds in ``frame``; nothing is run."""
+    if isinstance(node, ast.Name):
+        return frame.f_locals.get(node.id, frame.f_globals.get(node.id))
+    if isinstance(node, ast.Attribute):
+        module = _held(node.value, frame)
+        return vars(module).get(node.attr) if isinstance(module, ModuleType) else None
+    return None
+
+
+def _expression(frame: Any) -> ast.AST | None:
+    """The syntax of what ``frame`` is doing right now, cut out of its source; None where there is no source."""
+    code = frame.f_code
+    first, last, start, end = next(islice(code.co_positions(), frame.f_lasti // 2, None))
+    if None in (first, last, start, end):
+        return None
+    lines = [linecache.getline(code.co_filename, n, frame.f_globals).encode() for n in range(first, last + 1)]
+    lines[-1] = lines[-1][:end]
+    lines[0] = lines[0][start:]
+    text = b"".join(lines).decode().strip()
+    try:
+        return ast.parse(f"({text})", mode="eval").body
+    except SyntaxError:
+        body = ast.parse(text).body
+        return body[0] if body else None

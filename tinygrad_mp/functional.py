@@ -68,7 +68,7 @@ def linear(input: Any, weight: Any, bias: Any = None) -> Any:
     >>> linear(tensor([1.0, 2.0]), tensor([[1.0, 0.0], [1.0, 1.0]]), tensor([0.0, 10.0]))
     tensor([ 1., 13.])
     """
-    if not input.shape or input.shape[-1] != weight.shape[-1]:
+    if input.shape[-1:] != weight.shape[-1:]:
         raise _wrong_last_axis(input, weight)
     product = matmul(input, weight.T)
     return product if bias is None else product + bias

@@ -6,7 +6,7 @@ import functools
 import threading
 from collections.abc import Callable
 from types import TracebackType
-from typing import Any, Self, TypeVar, overload
+from typing import Any, Self, TypeVar
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 
@@ -76,15 +76,12 @@ class _SetGrad:
 
         return run  # type: ignore[return-value]
 
-    @overload
-    def __new__(cls) -> Self: ...
-    @overload
-    def __new__(cls, function: _Function) -> _Function: ...
     def __new__(cls, function: Any = None) -> Any:
+        """``@no_grad`` without parentheses decorates at once."""
         made = super().__new__(cls)
         if function is None:
             return made
-        made.__init__()  # type: ignore[misc]
+        made._before = []
         return made(function)
 
 
@@ -121,7 +118,7 @@ class set_grad_enabled(_SetGrad):
     False
     """
 
-    def __new__(cls, mode: bool) -> Self:  # type: ignore[misc]
+    def __new__(cls, mode: bool) -> Any:
         return object.__new__(cls)
 
     def __init__(self, mode: bool) -> None:

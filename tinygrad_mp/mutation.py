@@ -18,16 +18,16 @@ from tinygrad_mp.errors import DTypeError, ShapeError, TapeError
 from tinygrad_mp.grad_mode import grad_mode
 from tinygrad_mp.ops.indexing import assign, getitem, normalize_index, setitem
 from tinygrad_mp.primitive import cast, primitive
-from tinygrad_mp.tape import Leaf, Node, TensorBase, make_node, refresh, replay, wrap
+from tinygrad_mp.tape import Leaf, Node, Steps, TensorBase, make_node, refresh, replay, wrap
 from tinygrad_mp.writes import mark_written
 
-_KINDS = "b iu f c".split()
+_KINDS = ["b", "iu", "f", "c"]
 
 
 def _write_case(sampler: Any) -> Any:
     shape = sampler.shape(min_dims=1)
     region = sampler.array(shape)[..., :1]
-    steps = (((lambda x: x[..., :1]), {}),)
+    steps: Steps = (((lambda x: x[..., :1]), {}),)
     return (sampler.array(shape), sampler.array(region.shape)), {"steps": steps}
 
 
@@ -71,7 +71,7 @@ def copy_into(tensor: Any, value: Any) -> Any:
     if raw is not array:
         if not getattr(array.flags, "writeable", True):
             raise ShapeError(
-                f"a tensor of shape {array.shape} cannot be written: its memory is read-only or shared by its own entries",
+                f"a tensor of shape {array.shape} cannot be written: its memory is read-only, or shared by its entries",
                 fix="write into a clone: x = x.clone()",
             )
         assign(array, raw)

@@ -102,6 +102,10 @@ def _broadcast_to_case(sampler: Any) -> Any:
     return (sampler.array(small),), {"shape": shape}
 
 
+def _cast_case(sampler: Any) -> Any:
+    return (sampler.array(sampler.shape()),), {"dtype": numpy.dtype("float64")}
+
+
 # --- the invariant: a cotangent has the shape and dtype of its primal -------------------------------------------------
 
 
@@ -122,7 +126,7 @@ def broadcast_to(x: Real, *, shape: tuple[int, ...]) -> Any:
     return xp(x).broadcast_to(x, shape)
 
 
-@primitive(x=lambda g: g, linear=True, promotes=None, cases=lambda s: ((s.array(s.shape()),), {"dtype": numpy.dtype("float64")}))
+@primitive(x=lambda g: g, linear=True, promotes=None, cases=_cast_case)
 def cast(x: Real, *, dtype: Any) -> Any:
     """``x`` in another floating dtype; the engine casts its cotangent back."""
     return x.astype(dtype)

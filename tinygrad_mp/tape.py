@@ -22,7 +22,8 @@ class Node:
     ``saved`` holds raw arrays in the order of the primitive's inputs, then its output, then input shapes, with None
     where no rule asks. It is None as a whole once backward has freed the node. ``parents`` holds nodes, never
     tensors, and ``rules`` the VJP rule that leads to each; where a parent is None, the input needs no gradient. So no
-    reference cycle can form, and a tape dies with its last tensor. ``cotangent`` and ``state`` are used by walks. ``index`` grows with every node made, so parents have smaller indices than their children.
+    reference cycle can form, and a tape dies with its last tensor. ``cotangent`` and ``state`` are used by walks.
+    ``index`` grows with every node made, so parents have smaller indices than their children.
     """
 
     __slots__ = (
@@ -95,7 +96,7 @@ class TensorBase:
 
 def wrap(cls: type, array: Any, node: Node | None = None) -> Any:
     """A tensor of class ``cls`` over ``array``, which is not copied."""
-    tensor = _new(cls)
+    tensor: Any = _new(cls)
     tensor.array, tensor.node, tensor.grad, tensor.view_of = array, node, None, None
     return tensor
 

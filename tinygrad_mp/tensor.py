@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterator
-from typing import Any, ClassVar, Self
+from typing import Any, Self
 
 from tinygrad_mp import autograd, dtypes, ops
 from tinygrad_mp.backend import Device, array_on, as_device, device_of
 from tinygrad_mp.backend.normals import fill_normal
-from tinygrad_mp.backend.random_bits import fill_uniform
+from tinygrad_mp.backend.random_bits import fill_bernoulli, fill_uniform
 from tinygrad_mp.calls import set_plain_class
 from tinygrad_mp.dtypes import DIFFERENTIABLE, DType, as_dtype
 from tinygrad_mp.errors import DTypeError, IndexRangeError, ShapeError, TapeError
 from tinygrad_mp.formatting import format_tensor
-from tinygrad_mp.grad_mode import no_grad
 from tinygrad_mp.interop import NumpyProtocols, host_array
 from tinygrad_mp.mutation import copy_into, fill_in_place, in_place, set_item
 from tinygrad_mp.tape import Leaf, Node, TensorBase, refresh, wrap
@@ -323,6 +322,11 @@ class Tensor(NumpyProtocols, TensorBase):
         fill_in_place(self, fill_normal, mean, std, generator)
         return self
 
+    def bernoulli_(self, p: Any = 0.5, *, generator: Any = None) -> Self:
+        """Write ones with probability ``p`` and zeros otherwise. Returns self."""
+        fill_in_place(self, fill_bernoulli, p, generator)
+        return self
+
     # --- Python's protocols -----------------------------------------------------------------------------------------
 
     def __setitem__(self, index: Any, value: Any) -> None:
@@ -406,8 +410,8 @@ class Tensor(NumpyProtocols, TensorBase):
     __neg__ = ops.neg
     __pos__ = ops.clone
     __abs__ = ops.abs
-    __eq__ = ops.eq  # type: ignore[assignment]
-    __ne__ = ops.ne  # type: ignore[assignment]
+    __eq__ = ops.eq
+    __ne__ = ops.ne
     __lt__ = ops.lt
     __le__ = ops.le
     __gt__ = ops.gt

@@ -9,6 +9,7 @@ the value. A program without in-place operations pays nothing for this.
 from __future__ import annotations
 
 import itertools
+from functools import partial
 from typing import Any
 from weakref import ref
 
@@ -36,9 +37,13 @@ def mark_written(array: Any) -> None:
     memory = owner(array)
     key, now = id(memory), next_index()
     known = log.times.get(key)
-    alive = known[1] if known is not None else ref(memory, lambda _, key=key: log.times.pop(key, None))
+    alive = known[1] if known is not None else ref(memory, partial(_forget, key))
     log.times[key] = (now, alive)
     log.latest = now
+
+
+def _forget(key: int, _: ref[Any]) -> None:
+    log.times.pop(key, None)
 
 
 def overwritten_since(array: Any, index: int) -> bool:

@@ -180,6 +180,7 @@ def test_conversion_keeps_the_parameter_objects_and_converts_their_gradients() -
     assert {p.dtype.name for p in before} == {p.grad.dtype.name for p in before} == {"float64"}
     assert net.count.dtype == "int64"
     assert net.scratch.dtype == "float64"
+    net.zero_grad()
     net(tg.ones(2, 3, dtype="float64")).sum().backward()
     assert {p.grad.dtype.name for p in before} == {"float64"}
     assert net.to("cpu").float().hidden.weight.dtype == "float32"

@@ -23,15 +23,20 @@ def torch() -> Any:
     return pytest.importorskip("torch", reason="PyTorch is the reference of these tests")
 
 
+def weights(shape: Any) -> Any:
+    """Different ones, so that second derivatives show where first ones are zero."""
+    return (numpy.arange(float(numpy.prod(shape, dtype=int))) ** 2 + 1.0).reshape(shape)
+
+
 def ours(function: Any, values: Any, order: int = 1) -> list[Any]:
-    """The value and the derivatives, up to ``order``, of ``sum(function(x))`` and ``sum(3 * gradient**2)``."""
+    """The value and the derivatives of ``sum(function(x))``; each next one of ``sum(3 * g**2 + weights * g)``."""
     x = tensor(numpy.array(values), requires_grad=True)
     out = function(x)
     results = [out]
     for _ in range(order):
         (g,) = grad(reduction.sum(out), [x], create_graph=True)
         results.append(g)
-        out = g * g * 3.0
+        out = g * g * 3.0 + g * tensor(weights(g.shape))
     return [result.detach().numpy() for result in results]
 
 
@@ -42,7 +47,7 @@ def theirs(torch: Any, function: Any, values: Any, order: int = 1) -> list[Any]:
     for _ in range(order):
         (g,) = torch.autograd.grad(out.sum(), x, create_graph=True)
         results.append(g)
-        out = g * g * 3.0
+        out = g * g * 3.0 + g * torch.tensor(weights(g.shape))
     return [result.detach().resolve_conj().clone().numpy() for result in results]
 
 
@@ -132,6 +137,8 @@ def test_norm_has_pytorchs_subgradient_and_never_nan(torch: Any, p: float, value
     mine = ours(lambda x: norms.norm(x, p), values, order=2)
     assert_same(mine[:2], [value, slope])
     assert numpy.isfinite(mine[2]).all()
+    if value == 0:
+        assert (mine[2] == 0).all()
 
 
 @pytest.mark.parametrize("p", [2.0, 3.0, 1.5, 0.5, -1.0])

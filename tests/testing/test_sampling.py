@@ -36,7 +36,11 @@ def test_samples_reach_every_corner() -> None:
 
 def test_the_same_seed_gives_the_same_cases() -> None:
     first, second = sample_cases(mul.op, 20, seed=5), sample_cases(mul.op, 20, seed=5)
-    assert all(numpy.array_equal(a, b) for x, y in zip(first, second, strict=True) for a, b in zip(x.inputs, y.inputs, strict=True))
+    assert all(
+        numpy.array_equal(a, b)
+        for x, y in zip(first, second, strict=True)
+        for a, b in zip(x.inputs, y.inputs, strict=True)
+    )
 
 
 @pytest.mark.parametrize("word", [Real, Positive, NonZero, Probability, Distinct, Integer, Boolean])

@@ -29,7 +29,7 @@ def _array(*shape: int) -> Any:
     [
         lambda x: x + numpy.ones(3),
         lambda x: numpy.ones(3) + x,
-        lambda x: x + [1.0, 2.0, 3.0],
+        lambda x: x + [1.0, 2.0, 3.0],  # noqa: RUF005
         lambda x: numpy.exp(x),
         lambda x: numpy.asarray(x),
         lambda x: numpy.concatenate([x, x]),

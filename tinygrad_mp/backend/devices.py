@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
 from tinygrad_mp.errors import DeviceError
 
 
-class Device(NamedTuple):
-    """Where an array lives.
+class Device:
+    """Where an array lives: ``type`` is "cpu" or "cuda", ``index`` counts the devices of that type (None: the CPU).
 
     >>> str(Device("cuda", 1)), str(Device("cpu"))
     ('cuda:1', 'cpu')
     """
 
-    type: str
-    index: int | None = None
+    __slots__ = ("index", "type")
+
+    def __init__(self, type: str, index: int | None = None) -> None:
+        self.type, self.index = type, index
 
     def __str__(self) -> str:
         return self.type if self.index is None else f"{self.type}:{self.index}"
@@ -26,13 +28,10 @@ class Device(NamedTuple):
     def __eq__(self, other: object) -> bool:
         if isinstance(other, str):
             return str(self) == other
-        return isinstance(other, Device) and tuple(self) == tuple(other)
-
-    def __ne__(self, other: object) -> bool:
-        return not self == other
+        return isinstance(other, Device) and (self.type, self.index) == (other.type, other.index)
 
     def __hash__(self) -> int:
-        return hash(tuple(self))
+        return hash((self.type, self.index))
 
 
 CPU = Device("cpu")

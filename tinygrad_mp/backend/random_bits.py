@@ -12,7 +12,7 @@ device: numbers for a GPU are made on the CPU and moved. Words are read as littl
 
 from __future__ import annotations
 
-import secrets
+import os
 import struct
 from collections.abc import Callable, Iterator
 from threading import RLock
@@ -59,6 +59,7 @@ class BitStream:
 
     def __init__(self, seed: Any = DEFAULT_SEED, position: int = 0) -> None:
         self.lock = RLock()
+        self._philox: Any = None
         self.restart(seed, position)
 
     def restart(self, seed: Any, position: int = 0) -> None:
@@ -66,11 +67,11 @@ class BitStream:
         value = as_seed(seed)
         with self.lock:
             self.seed, self.position = value, position
-            self._philox = numpy.random.Philox(key=value, counter=position)
+            self._philox = None  # made at the first draw: numpy.random takes long to import
 
     def restart_anywhere(self) -> int:
         """Restart with a seed from the operating system, and return it."""
-        self.restart(secrets.randbits(64))
+        self.restart(int.from_bytes(os.urandom(8), "little"))
         return self.seed
 
     @property
@@ -89,6 +90,8 @@ class BitStream:
         """The next ``count`` 64-bit words, from whole blocks."""
         blocks = -(-count // _BLOCK)
         with self.lock:
+            if self._philox is None:
+                self._philox = numpy.random.Philox(key=self.seed, counter=self.position)
             self.position += blocks
             words = self._philox.random_raw(blocks * _BLOCK)
         return words.astype("<u8", copy=False)[:count]  # changes nothing on a little-endian machine

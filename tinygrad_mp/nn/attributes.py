@@ -28,11 +28,12 @@ class Attributes:
 
     def __getattr__(self, name: str) -> Any:
         values = self.__dict__
-        for registry in _REGISTRIES:
-            entries = values.get(registry)
-            if entries is not None and name in entries:
-                return entries[name]
-        if "_parameters" not in values and not name.startswith("__"):
+        if "_parameters" in values:
+            for registry in _REGISTRIES:
+                entries = values[registry]
+                if name in entries:
+                    return entries[name]
+        elif not name.startswith("__"):
             raise _not_initialised(self, f"{name} was looked up")
         raise AttributeError(f"{type(self).__name__} has no attribute {name!r}", name=name, obj=self)
 

@@ -22,7 +22,7 @@ _Approximation = Annotated[str, Choice(("none", "tanh"))]
 # --- with a kink ----------------------------------------------------------------------------------------------------
 
 
-@primitive(x=lambda g, out: kept(g, out != 0))
+@primitive(elementwise=True, x=lambda g, out: kept(g, out != 0))
 def relu(x: Smooth) -> Any:
     """``max(x, 0)``; the gradient at 0 is 0.
 
@@ -81,7 +81,7 @@ def elu(input: Any, alpha: float = 1.0) -> Any:
 # --- smooth ---------------------------------------------------------------------------------------------------------
 
 
-@primitive(promotes="floating", x=lambda g, out: g * out * (1 - out))
+@primitive(promotes="floating", elementwise=True, x=lambda g, out: g * out * (1 - out))
 def sigmoid(x: Real) -> Any:
     """``1 / (1 + exp(-x))``.
 
@@ -150,7 +150,7 @@ def softplus(input: Any, beta: float = 1.0, threshold: float = 20.0) -> Any:
     return _softplus(input, beta=beta, threshold=threshold)
 
 
-@primitive(promotes="floating", x=lambda g, x: g * sigmoid(-x))
+@primitive(promotes="floating", elementwise=True, x=lambda g, x: g * sigmoid(-x))
 def logsigmoid(x: Real) -> Any:
     """``log(sigmoid(x))``.
 

@@ -16,7 +16,7 @@ _BetweenIntegers = Annotated[Any, Domain(-2.4, 2.4, away_from=(-2.0, -1.0, 0.0, 
 # --- trigonometric functions, and exponentials near zero ------------------------------------------------------------
 
 
-@primitive(promotes="floating", x=lambda g, x: g * cos(x))
+@primitive(promotes="floating", elementwise=True, x=lambda g, x: g * cos(x))
 def sin(x: Real) -> Any:
     """The sine of ``x`` radians.
 
@@ -27,7 +27,7 @@ def sin(x: Real) -> Any:
     return xp(x).sin(x)
 
 
-@primitive(promotes="floating", x=lambda g, x: -g * sin(x))
+@primitive(promotes="floating", elementwise=True, x=lambda g, x: -g * sin(x))
 def cos(x: Real) -> Any:
     """The cosine of ``x`` radians.
 
@@ -38,7 +38,7 @@ def cos(x: Real) -> Any:
     return xp(x).cos(x)
 
 
-@primitive(promotes="floating", x=lambda g, out: g + g * out * out)
+@primitive(promotes="floating", elementwise=True, x=lambda g, out: g + g * out * out)
 def tan(x: OpenUnit) -> Any:
     """The tangent of ``x`` radians.
 
@@ -49,7 +49,7 @@ def tan(x: OpenUnit) -> Any:
     return xp(x).tan(x)
 
 
-@primitive(promotes="floating", x=lambda g, out: g + g * out)
+@primitive(promotes="floating", elementwise=True, x=lambda g, out: g + g * out)
 def expm1(x: Real) -> Any:
     """``exp(x) - 1``, precise near 0.
 
@@ -60,7 +60,7 @@ def expm1(x: Real) -> Any:
     return xp(x).expm1(x)
 
 
-@primitive(promotes="floating", x=lambda g, x: g / (x + 1))
+@primitive(promotes="floating", elementwise=True, x=lambda g, x: g / (x + 1))
 def log1p(x: OpenUnit) -> Any:
     """``log(1 + x)``, precise near 0.
 

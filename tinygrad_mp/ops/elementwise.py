@@ -24,7 +24,7 @@ _FRACTION = Domain(0.2, 0.8)
 # --- arithmetic -----------------------------------------------------------------------------------------------------
 
 
-@primitive(x=lambda g: g, y=lambda g: g)
+@primitive(elementwise=True, x=lambda g: g, y=lambda g: g)
 def add(x: Real, y: Real) -> Any:
     """``x + y``, elementwise with broadcasting.
 
@@ -35,7 +35,7 @@ def add(x: Real, y: Real) -> Any:
     return x + y
 
 
-@primitive(x=lambda g: g, y=lambda g: -g)
+@primitive(elementwise=True, x=lambda g: g, y=lambda g: -g)
 def sub(x: Real, y: Real) -> Any:
     """``x - y``, elementwise with broadcasting.
 
@@ -46,7 +46,7 @@ def sub(x: Real, y: Real) -> Any:
     return x - y
 
 
-@primitive(x=lambda g, y: g * y, y=lambda g, x: g * x)
+@primitive(elementwise=True, x=lambda g, y: g * y, y=lambda g, x: g * x)
 def mul(x: Real, y: Real) -> Any:
     """``x * y``, elementwise with broadcasting.
 
@@ -57,7 +57,7 @@ def mul(x: Real, y: Real) -> Any:
     return x * y
 
 
-@primitive(promotes="floating", x=lambda g, y: g / y, y=lambda g, y, out: -g * out / y)
+@primitive(promotes="floating", elementwise=True, x=lambda g, y: g / y, y=lambda g, y, out: -g * out / y)
 def div(x: Real, y: NonZero) -> Any:
     """``x / y``, elementwise with broadcasting; integers give the default floating dtype.
 
@@ -68,7 +68,7 @@ def div(x: Real, y: NonZero) -> Any:
     return x / y
 
 
-@primitive(x=lambda g: -g, linear=True)
+@primitive(elementwise=True, x=lambda g: -g, linear=True)
 def neg(x: Real) -> Any:
     """``-x``.
 
@@ -79,7 +79,7 @@ def neg(x: Real) -> Any:
     return -x
 
 
-@primitive(x=lambda g: g, linear=True)
+@primitive(elementwise=True, x=lambda g: g, linear=True)
 def clone(x: Real) -> Any:
     """A copy in memory of its own; gradients flow through.
 
@@ -181,7 +181,7 @@ def divide(input: Any, other: Any, *, rounding_mode: str | None = None) -> Any:
 # --- sign and size --------------------------------------------------------------------------------------------------
 
 
-@primitive(x=lambda g, x: g * sign(x))
+@primitive(elementwise=True, x=lambda g, x: g * sign(x))
 def abs(x: Smooth) -> Any:
     """``|x|``; the gradient at 0 is 0.
 
@@ -212,7 +212,7 @@ def zeroed(x: Real) -> Any:
 # --- powers ---------------------------------------------------------------------------------------------------------
 
 
-@primitive(x=lambda g, x: g * (x + x))
+@primitive(elementwise=True, x=lambda g, x: g * (x + x))
 def square(x: Real) -> Any:
     """``x * x``.
 
@@ -223,7 +223,7 @@ def square(x: Real) -> Any:
     return x * x
 
 
-@primitive(promotes="floating", x=lambda g, out: g / (out + out))
+@primitive(promotes="floating", elementwise=True, x=lambda g, out: g / (out + out))
 def sqrt(x: Positive) -> Any:
     """The square root; NaN below 0.
 
@@ -234,7 +234,7 @@ def sqrt(x: Positive) -> Any:
     return xp(x).sqrt(x)
 
 
-@primitive(promotes="floating", x=lambda g, out: g * out * out * out * -0.5)
+@primitive(promotes="floating", elementwise=True, x=lambda g, out: g * out * out * out * -0.5)
 def rsqrt(x: Positive) -> Any:
     """``1 / sqrt(x)``.
 
@@ -245,7 +245,7 @@ def rsqrt(x: Positive) -> Any:
     return 1 / xp(x).sqrt(x)
 
 
-@primitive(promotes="floating", x=lambda g, out: -g * out * out)
+@primitive(promotes="floating", elementwise=True, x=lambda g, out: -g * out * out)
 def reciprocal(x: NonZero) -> Any:
     """``1 / x``.
 
@@ -256,7 +256,7 @@ def reciprocal(x: NonZero) -> Any:
     return 1 / x
 
 
-@primitive(promotes="floating", x=lambda g, out: g * out)
+@primitive(promotes="floating", elementwise=True, x=lambda g, out: g * out)
 def exp(x: Real) -> Any:
     """e to the power ``x``.
 
@@ -267,7 +267,7 @@ def exp(x: Real) -> Any:
     return xp(x).exp(x)
 
 
-@primitive(promotes="floating", x=lambda g, x: g / x)
+@primitive(promotes="floating", elementwise=True, x=lambda g, x: g / x)
 def log(x: Positive) -> Any:
     """The natural logarithm; -inf at 0, NaN below.
 
@@ -358,7 +358,7 @@ def _negative_power() -> DTypeError:
     )
 
 
-@primitive(promotes="floating", x=lambda g, out: g - g * out * out)
+@primitive(promotes="floating", elementwise=True, x=lambda g, out: g - g * out * out)
 def tanh(x: Real) -> Any:
     """The hyperbolic tangent.
 

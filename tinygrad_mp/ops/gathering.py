@@ -229,7 +229,8 @@ def one_hot(labels: Any, num_classes: int = -1) -> Any:
     IndexRangeError for a label out of range; DTypeError if labels are not integers; ShapeError if the number of
     classes cannot be told from empty labels.
 
-    >>> from tinygrad_mp import one_hot, tensor
+    >>> from tinygrad_mp import tensor
+    >>> from tinygrad_mp.nn.functional import one_hot
     >>> one_hot(tensor([0, 2]), num_classes=3)
     tensor([[1, 0, 0],
             [0, 0, 1]])

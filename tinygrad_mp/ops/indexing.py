@@ -15,7 +15,7 @@ import numpy
 from tinygrad_mp.backend import array_on, device_of, is_array, xp
 from tinygrad_mp.backend.scatter import add_rows, check_range
 from tinygrad_mp.domains import Real
-from tinygrad_mp.errors import DeviceError, DTypeError, IndexRangeError, ShapeError
+from tinygrad_mp.errors import DeviceError, DTypeError, IndexRangeError, ShapeError, TinygradError
 from tinygrad_mp.ops.movement import reshape
 from tinygrad_mp.primitive import primitive
 from tinygrad_mp.tape import TensorBase
@@ -77,7 +77,8 @@ def setitem(x: Any, value: Any, index: Any) -> Any:
     Those of :func:`getitem`; ShapeError if ``value`` does not broadcast to ``x[index]``; DTypeError if it requires a
     gradient and ``x`` is not floating.
 
-    >>> from tinygrad_mp import setitem, tensor
+    >>> from tinygrad_mp import tensor
+    >>> from tinygrad_mp.ops import setitem
     >>> setitem(tensor([1.0, 2.0, 3.0]), 0.0, slice(1, None))
     tensor([1., 0., 0.])
     """
@@ -123,7 +124,15 @@ def normalize_index(index: Any, x: Any) -> Index:
     items = index if type(index) is tuple else (index,)
     if all(map(_is_plain, items)):
         return Index(items, (), None, True)
-    raw = x.array if isinstance(x, TensorBase) else x
+    try:
+        return _split(items, x.array if isinstance(x, TensorBase) else x)
+    except TinygradError as error:
+        error.locate("index", (("x", x),))
+        raise
+
+
+def _split(items: tuple[Any, ...], raw: Any) -> Index:
+    """The work of :func:`normalize_index`, where there are arrays among ``items``."""
     basic: list[Any] = []
     axes: list[int] = []
     arrays: list[Any] = []

@@ -36,7 +36,8 @@ def unfold(input: Any, kernel_size: Any, dilation: Any = 1, padding: Any = 0, st
     ------
     ShapeError if ``input`` has another number of axes, or the window does not fit into the padded image.
 
-    >>> from tinygrad_mp import arange, unfold
+    >>> from tinygrad_mp import arange
+    >>> from tinygrad_mp.nn.functional import unfold
     >>> unfold(arange(6.0).reshape(1, 2, 3), 2)
     tensor([[0., 1.],
             [1., 2.],
@@ -77,7 +78,8 @@ def fold(input: Any, output_size: Any, kernel_size: Any, dilation: Any = 1, padd
     ------
     ShapeError if the second axis is no multiple of the window's size, or L is not the number of windows.
 
-    >>> from tinygrad_mp import arange, fold, ones, unfold
+    >>> from tinygrad_mp import ones
+    >>> from tinygrad_mp.nn.functional import fold, unfold
     >>> fold(unfold(ones(1, 2, 3), 2), (2, 3), 2)
     tensor([[[1., 2., 1.],
              [1., 2., 1.]]])
@@ -129,8 +131,8 @@ def unfold_dim(input: Any, dimension: int, size: int, step: int) -> Any:
     ------
     ShapeError if the window does not fit or ``step`` is less than 1.
 
-    >>> from tinygrad_mp import arange, unfold_dim
-    >>> unfold_dim(arange(5), 0, 3, 2)
+    >>> from tinygrad_mp import arange
+    >>> arange(5).unfold(0, 3, 2)
     tensor([[0, 1, 2],
             [2, 3, 4]])
     """
@@ -222,7 +224,7 @@ def _inside(offset: int, stride: int, size: int, count: int) -> tuple[slice, sli
 
 
 def _unfold_dim_case(sampler: Any) -> Any:
-    shape = sampler.shape(min_dims=1, min_side=1)
+    shape = sampler.shape(min_dims=1, max_dims=2, min_side=3, max_side=6)
     dim = sampler.integer(0, len(shape) - 1)
     params = {"dim": dim, "size": sampler.integer(0, shape[dim]), "step": sampler.integer(1, 3)}
     return (sampler.array(shape),), params

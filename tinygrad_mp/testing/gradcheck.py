@@ -86,11 +86,11 @@ def gradcheck(
       worst entry: d output[1] / d input 0[1] is 6 by backward, but 4 by differences
       guess: every entry is 1.5 times too large: a constant factor in a rule
       by backward (rows: entries of the output; columns: entries of input 0; * is the worst)
-        [0]   1.5    0.
-        [1]   0.     6. *
+        [0]       1.5           0
+        [1]         0           6 *
       by differences
-        [0]   1.     0.
-        [1]   0.     4. *
+        [0]         1           0
+        [1]         0           4 *
       fix: correct the rule of the operation; gradcheck its parts one by one to find it
     """
     try:
@@ -251,7 +251,9 @@ class _Check:
                     f"input {position} is {array.dtype}: differences of such numbers are too inexact to judge by",
                     fix=f"make it float64: x = x.detach().double().requires_grad_() for input {position}",
                 )
-            if any(stride == 0 and size > 1 for stride, size in zip(array.strides, array.shape, strict=True)):
+            if array.size and any(
+                stride == 0 and size > 1 for stride, size in zip(array.strides, array.shape, strict=True)
+            ):
                 raise GradcheckError(
                     f"elements of input {position} share memory, so none can be moved alone",
                     fix="pass a copy instead of an expanded tensor: x = x.clone()",

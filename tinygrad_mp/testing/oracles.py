@@ -40,7 +40,7 @@ def central_difference(
     The error is about ``step**4`` times the fifth derivative plus 1e-16 / ``step``: 1e-12 for functions of size one.
 
     >>> (slope,) = central_difference(lambda x: [x**3], [numpy.array([2.0])], [numpy.array([1.0])])
-    >>> abs(slope[0] - 12.0) < 1e-9
+    >>> bool(abs(slope[0] - 12.0) < 1e-9)
     True
     """
 
@@ -75,7 +75,9 @@ def complex_step(function: Callable[..., Arrays], inputs: Arrays, directions: Ar
     if any(out.dtype.kind != "c" for out in outputs):
         return None
     # A function may choose its constants by dtype, and then be another one for complex numbers.
-    if not all(numpy.allclose(out.real, real, rtol=1e-13, atol=1e-15) for out, real in zip(outputs, right, strict=True)):
+    if not all(
+        numpy.allclose(out.real, real, rtol=1e-13, atol=1e-15) for out, real in zip(outputs, right, strict=True)
+    ):
         return None
     slopes = [out.imag / tiny for out in outputs]
     return slopes if all(numpy.isfinite(slope).all() for slope in slopes) else None

@@ -50,7 +50,7 @@ class CaseSampler:
         Let arrays lie in memory transposed, with gaps, or backwards.
 
     >>> sampler = sampler_of(numpy.random.default_rng(0))
-    >>> sampler.indices((4,), 3).max() < 3
+    >>> bool(sampler.indices((4,), 3).max() < 3)
     True
     """
 

@@ -1,0 +1,278 @@
+"""The walk backward along the tape: newest node first, each node once, freeing as it goes.
+
+Nodes are numbered as they are made, so the parents of a node always have smaller numbers than the node itself. The
+walk keeps the nodes that have received a cotangent in order of their numbers and always goes on with the newest. When
+it gets to a node, all of the node's children are behind it, so its cotangent is complete.
+"""
+
+from __future__ import annotations
+
+import operator
+import threading
+from bisect import insort
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
+
+from tinygrad_mp.backend import as_array_on, is_array, xp
+from tinygrad_mp.errors import TapeError
+from tinygrad_mp.primitive import project
+from tinygrad_mp.registry import GIVEN_G, GIVEN_ONE, GIVEN_PARAMS, IS_G, PART, Rule
+from tinygrad_mp.tape import Node, TensorBase, wrap
+from tinygrad_mp.writes import log as write_log
+from tinygrad_mp.writes import overwritten_since
+
+_by_index = operator.attrgetter("index")
+
+
+def dependencies(roots: Sequence[Node]) -> list[Node]:
+    """The nodes that ``roots`` depend on, themselves included, oldest first. No recursion: chains may be long."""
+    found = set(roots)
+    nodes = list(found)
+    for node in nodes:  # the list grows while it is walked
+        for parent in node.parents:
+            if parent is not None and parent not in found:
+                found.add(parent)
+                nodes.append(parent)
+    nodes.sort(key=_by_index)
+    return nodes
+
+
+def walk(
+    roots: dict[Node, Any], *, stops: Sequence[Node] | None = None, create_graph: bool = False, retain_graph: bool
+) -> dict[Node, Any]:
+    """Pull the cotangents of ``roots`` back along the tape, newest node first.
+
+    Returns the cotangents that arrived at ``stops``, or at leaves when ``stops`` is None; only nodes on a way there
+    are visited. A cotangent of a node is complete when the walk reaches it, because all its children are newer. The
+    first one to arrive is kept as it is, the second makes a fresh sum, later ones add into that sum in place.
+    """
+    targets = set(stops or ())
+    useful = None if stops is None else _ancestors_of(targets, dependencies(list(roots)))
+    ordinary = useful is None and not create_graph
+    arrived: dict[Node, Any] = {}
+    at_leaves: dict[Node, Any] = {}  # leaves may belong to several tapes at once, so nothing is kept on them
+    pending: list[Node] = []  # oldest first
+    held, summed = object(), object()  # marks of this walk on nodes: one cotangent, or a sum that nobody else holds
+    last_write = write_log.latest
+    aside = _set_aside()
+    _walks.running.append(pending)
+    try:
+        for node, g in roots.items():
+            if node.op is None:
+                at_leaves[node] = g
+            else:
+                node.cotangent, node.state = g, held
+                pending.append(node)
+        pending.sort(key=_by_index)
+        while pending:
+            node = pending.pop()
+            g = node.cotangent
+            node.cotangent = None
+            if node.state is not held and node.state is not summed:
+                raise _two_walks(node)
+            if node.hooks is not None:
+                g = run_hooks(node, g)
+                last_write = write_log.latest
+            op: Any = node.op
+            rules, saved = node.rules, node.saved
+            if not ordinary and useful is not None:
+                if node in targets:
+                    arrived[node] = copied(g)
+                if node not in useful:
+                    continue
+            if op is PART:
+                _collect_part(node, g, pending, held)
+                continue
+            if saved is None:
+                raise _freed(node)
+            if node.index < last_write:
+                _refuse_overwritten(node)
+            if op.special or create_graph:
+                if op.outputs:
+                    g = _fill_missing(node, g)
+                if create_graph:
+                    saved = _lift(node, saved, g)
+                if op.variadic:
+                    rules = _variadic_rules(node, g, saved)
+            for parent, (kind, function, first, picks, names) in zip(node.parents, rules):  # noqa: B905 - strict costs time
+                if parent is None or not (ordinary or useful is None or parent in useful or parent in targets):
+                    continue
+                alike = node.shape == parent.shape and node.dtype is parent.dtype
+                if kind == IS_G and alike:
+                    pulled = g
+                else:
+                    if kind == GIVEN_ONE:
+                        pulled = function(g, saved[first])
+                    elif kind <= GIVEN_G:
+                        pulled = function(g)
+                    elif kind == GIVEN_PARAMS:
+                        pulled = function(g, *[saved[i] for i in picks], **{name: node.params[name] for name in names})
+                    else:
+                        pulled = function(g, *[saved[i] for i in picks])
+                    if alike and op.elementwise:
+                        pass  # the rule's result has the shape and dtype of g
+                    elif pulled.shape != parent.shape or pulled.dtype is not parent.dtype:
+                        pulled = project(pulled, parent)
+                if parent.op is None:
+                    before = at_leaves.get(parent)
+                    if before is None:  # a gradient shares memory with nothing
+                        at_leaves[parent] = copied(pulled) if pulled is g or _is_view(pulled) else pulled
+                    elif create_graph:
+                        at_leaves[parent] = before + pulled
+                    else:
+                        before += pulled
+                        at_leaves[parent] = before
+                    continue
+                before = parent.cotangent
+                if before is None:
+                    parent.cotangent, parent.state = pulled, held
+                    if not pending or pending[-1].index < parent.index:
+                        pending.append(parent)
+                    else:
+                        insort(pending, parent, key=_by_index)
+                elif parent.state is summed and not create_graph:
+                    before += pulled
+                    parent.cotangent = before
+                else:
+                    parent.cotangent = before + pulled
+                    parent.state = summed if parent.state is held else parent.state
+            if not retain_graph:
+                node.saved = None
+                node.parents = ()
+        for node, g in at_leaves.items():
+            if useful is None or node in targets:
+                arrived[node] = g if node.hooks is None else run_hooks(node, g)
+    finally:
+        for node in pending:
+            node.cotangent = None
+        _walks.running.pop()
+        for node, g, state in aside:
+            node.cotangent, node.state = g, state
+    return arrived
+
+
+class _Walks(threading.local):
+    """The walks of this thread that have begun and not ended: more than one when a hook calls backward."""
+
+    def __init__(self) -> None:
+        self.running: list[list[Node]] = []
+
+
+_walks = _Walks()
+
+
+def _set_aside() -> list[tuple[Node, Any, object]]:
+    """Clear the cotangents of an outer walk from its nodes, which an inner one may visit, and return them."""
+    if not _walks.running:
+        return []
+    aside = [(node, node.cotangent, node.state) for node in _walks.running[-1]]
+    for node, _, _ in aside:
+        node.cotangent = None
+    return aside
+
+
+def _two_walks(node: Node) -> TapeError:
+    return TapeError(
+        f"two threads run backward through {node.name} at the same time", fix="let one finish before the other begins"
+    )
+
+
+def _collect_part(node: Node, g: Any, pending: list[Node], mark: object) -> None:
+    """Keep the cotangent of one output of several until the walk reaches the primitive they come from."""
+    whole: Any = node.parents[0]
+    if whole.cotangent is None:
+        whole.cotangent, whole.state = [None] * len(whole.shape), mark
+        insort(pending, whole, key=_by_index)
+    before = whole.cotangent[node.params]
+    whole.cotangent[node.params] = g if before is None else before + g
+
+
+def _ancestors_of(targets: set[Node], order: list[Node]) -> set[Node]:
+    """The nodes of ``order`` from which a walk reaches a target."""
+    found: set[Node] = set()
+    for node in order:
+        if any(parent in found or parent in targets for parent in node.parents if parent is not None):
+            found.add(node)
+    return found
+
+
+def _variadic_rules(node: Node, g: Any, saved: tuple[Any, ...]) -> tuple[Rule, ...]:
+    """A rule for each of ``*arrays`` that returns its part of what the primitive's one rule computes."""
+    _, function, _, picks, names = node.rules[0]
+    parts = function(g, *[saved[i] for i in picks], **{name: node.params[name] for name in names})
+    return tuple((GIVEN_G, partial(_given, part), -1, (), ()) for part in parts)
+
+
+def _given(part: Any, g: Any) -> Any:
+    return part
+
+
+def _fill_missing(node: Node, parts: list[Any]) -> tuple[Any, ...]:
+    """The cotangents of several outputs, with zeros for outputs that nothing depends on."""
+    like = next(part for part in parts if part is not None)
+    raw = like.array if isinstance(like, TensorBase) else like
+
+    def zeros(shape: Any, dtype: Any) -> Any:
+        array = as_array_on(raw, xp(raw).zeros(shape, dtype=dtype))
+        return wrap(like.result_class, array) if isinstance(like, TensorBase) else array
+
+    pairs = zip(node.shape, node.dtype, strict=True)
+    return tuple(zeros(*pair) if part is None else part for part, pair in zip(parts, pairs, strict=True))
+
+
+def _lift(node: Node, saved: tuple[Any, ...], g: Any) -> tuple[Any, ...]:
+    """Saved arrays as tensors with their place on the tape, so that rules record what they compute from them."""
+    cls = (g[0] if isinstance(g, tuple) else g).result_class
+
+    def lift(value: Any, origin: Node | None) -> Any:
+        return wrap(cls, value, origin) if is_array(value) and value.dtype.kind in "fc" else value
+
+    op = node.op
+    assert op is not None, "a leaf has saved nothing"
+    count = len(op.input_names)
+    if op.variadic:
+        inputs: list[Any] = [saved[0] and tuple(map(lift, saved[0], node.parents))]
+    else:  # a node may list only the parents that need a gradient, with their rules
+        origins = {id(rule): parent for rule, parent in zip(node.rules, node.parents, strict=True)}
+        inputs = [lift(value, origins.get(id(rule))) for value, rule in zip(saved[:count], op.pulls, strict=True)]
+    return (*inputs, lift(saved[count], node), *saved[count + 1 :])
+
+
+def _refuse_overwritten(node: Node) -> None:
+    op, saved = node.op, node.saved or ()
+    names = (*op.input_names, "out") if op is not None else ()
+    for name, value in zip(names, saved, strict=False):
+        for array in value if isinstance(value, tuple) else (value,):
+            if is_array(array) and overwritten_since(array, node.index):
+                what = "its output" if name == "out" else f"its input {name}"
+                raise TapeError(
+                    f"backward of {node.name} needs {what} {array.shape}, but an in-place operation overwrote it",
+                    fix="do not change it in place before backward, or change a clone: x = x.clone()",
+                )
+
+
+def _freed(node: Node) -> TapeError:
+    return TapeError(
+        f"backward a second time through {node.name}: the first pass freed what it had saved",
+        fix="pass retain_graph=True to the first backward, or compute the output anew",
+    )
+
+
+def _is_view(value: Any) -> bool:
+    array = value.array if isinstance(value, TensorBase) else value
+    return getattr(array, "base", None) is not None
+
+
+def copied(value: Any) -> Any:
+    """A cotangent in memory of its own, at the same place on the tape."""
+    if isinstance(value, TensorBase):
+        return wrap(value.result_class, value.array.copy(), value.node)
+    return value.copy()
+
+
+def run_hooks(node: Node, g: Any) -> Any:
+    """The cotangent of a node after its hooks have seen it, and perhaps replaced it."""
+    for hook in list(node.hooks or ()):
+        g = hook(g)
+    return g
