@@ -13,7 +13,7 @@ Public names only. To understand the engine, read ``autograd.py`` first, then ``
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from tinygrad_mp import autograd, cuda, nn, optim
+from tinygrad_mp import autograd, cuda
 from tinygrad_mp.autograd import grad
 from tinygrad_mp.backend import Device as device
 from tinygrad_mp.creation import (
@@ -35,25 +35,23 @@ from tinygrad_mp.creation import (
 )
 from tinygrad_mp.dtypes import (
     bool_ as bool,
-)
-from tinygrad_mp.dtypes import (
-    complex64,
     complex128,
+    complex64,
     float16,
     float32,
     float64,
     get_default_dtype,
-    int8,
     int16,
     int32,
     int64,
+    int8,
     result_type,
     set_default_dtype,
     uint8,
 )
 from tinygrad_mp.errors import (
-    DeviceError,
     DTypeError,
+    DeviceError,
     IndexRangeError,
     MissingPackageError,
     SettingError,
@@ -88,6 +86,7 @@ from tinygrad_mp.ops import (
     cos,
     cumsum,
     diagonal,
+    divide as div,
     dot,
     einsum,
     eq,
@@ -110,6 +109,7 @@ from tinygrad_mp.ops import (
     le,
     log,
     log1p,
+    log_softmax,
     logical_and,
     logical_not,
     logical_or,
@@ -148,6 +148,7 @@ from tinygrad_mp.ops import (
     sigmoid,
     sign,
     sin,
+    softmax,
     split,
     sqrt,
     square,
@@ -168,9 +169,6 @@ from tinygrad_mp.ops import (
     unsqueeze,
     var,
     where,
-)
-from tinygrad_mp.ops import (
-    divide as div,
 )
 from tinygrad_mp.primitive import primitive
 from tinygrad_mp.random import (
@@ -196,7 +194,7 @@ from tinygrad_mp.registry import REGISTRY
 from tinygrad_mp.tensor import Tensor
 
 if TYPE_CHECKING:
-    from tinygrad_mp import data, testing
+    from tinygrad_mp import data, nn, optim, testing
 
 __version__ = "0.1.0"
 
@@ -206,19 +204,19 @@ short, int, long = int16, int32, int64
 
 
 def __getattr__(name: str) -> Any:
-    """Import ``data`` and ``testing`` when they are first asked for, so that importing the package stays fast."""
-    if name in ("data", "testing"):
+    """Import these when they are first asked for, so that importing the package stays fast."""
+    if name in ("data", "nn", "optim", "testing"):
         return import_module(f"tinygrad_mp.{name}")
     raise AttributeError(f"module 'tinygrad_mp' has no attribute {name!r}")
 
 
 __all__ = [
-    "REGISTRY",
     "DTypeError",
     "DeviceError",
     "Generator",
     "IndexRangeError",
     "MissingPackageError",
+    "REGISTRY",
     "SettingError",
     "ShapeError",
     "TapeError",
@@ -249,8 +247,8 @@ __all__ = [
     "chunk",
     "clamp",
     "clone",
-    "complex64",
     "complex128",
+    "complex64",
     "contiguous",
     "cos",
     "cuda",
@@ -296,10 +294,10 @@ __all__ = [
     "inf",
     "initial_seed",
     "int",
-    "int8",
     "int16",
     "int32",
     "int64",
+    "int8",
     "is_grad_enabled",
     "isclose",
     "isfinite",
@@ -309,6 +307,7 @@ __all__ = [
     "linspace",
     "log",
     "log1p",
+    "log_softmax",
     "logical_and",
     "logical_not",
     "logical_or",
@@ -374,6 +373,7 @@ __all__ = [
     "sigmoid",
     "sign",
     "sin",
+    "softmax",
     "split",
     "sqrt",
     "square",

@@ -115,7 +115,7 @@ def scalar_dtype(value: Any) -> DType:
         return _default
     if isinstance(value, complex):
         return complex64 if _default is float32 else complex128
-    raise DTypeError(f"{type(value).__name__} is neither a number nor an array: {value!r}")
+    raise DTypeError(f"{type(value).__name__} is neither a number nor an array", fix="make it a tensor: tensor(data)")
 
 
 def _join(first: DType, second: DType) -> DType:

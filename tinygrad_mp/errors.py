@@ -6,14 +6,15 @@ code would expect, so ``except ValueError`` catches a wrong shape and ``except I
 
 from __future__ import annotations
 
-import ast
-import linecache
 import os
 import sys
 from collections.abc import Iterable, Sequence
 from itertools import islice
 from types import ModuleType
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:  # imported when an error is made, so that importing the package stays fast
+    import ast
 
 __all__ = [
     "DTypeError",
@@ -52,7 +53,9 @@ class TinygradError(RuntimeError):
         self.where = scene.place
         named = scene.name is not None and scene.name in _words(problem)
         self.operation: str | None = None if named else scene.name
-        self.operands = _table(scene.arguments, scene.texts_for(scene.name))
+        texts = scene.texts_for(scene.name)
+        arrays = scene.arrays
+        self.operands = _table([pair for _, pair in arrays], [texts[i : i + 1] for i, _ in arrays])
         self._located = False
 
     def locate(self, operation: str, operands: Iterable[tuple[str, Any]]) -> None:
@@ -60,7 +63,8 @@ class TinygradError(RuntimeError):
         if not self._located:
             self._located = True
             self.operation = operation
-            self.operands = _table(tuple(operands), _scene().texts_for(operation))
+            texts, rows = _scene().texts_for(operation), tuple(operands)
+            self.operands = _table(rows, [texts[i : i + 1] for i in range(len(rows))])
 
     def __str__(self) -> str:
         first = f"{self.operation}: {self.problem}" if self.operation else self.problem
@@ -121,7 +125,7 @@ def describe(value: Any) -> str:
 
 def _is_array(value: Any) -> bool:
     array = getattr(value, "array", value)
-    return hasattr(array, "shape") and hasattr(array, "dtype")
+    return hasattr(array, "shape") and hasattr(array, "dtype") and not isinstance(value, type)
 
 
 def _columns(value: Any) -> tuple[str, ...]:
@@ -133,10 +137,10 @@ def _columns(value: Any) -> tuple[str, ...]:
     return text if len(text) <= 60 else text[:57] + "...", type(value).__name__
 
 
-def _table(operands: Sequence[tuple[str, Any]], written: Sequence[_Written]) -> tuple[str, ...]:
+def _table(operands: Sequence[tuple[str, Any]], written: Sequence[Sequence[_Written]]) -> tuple[str, ...]:
     """A line for each operand: its name, how the user wrote it if that says more, and what it is."""
-    texts = [written[i].text_of(value) if i < len(written) else "" for i, (_, value) in enumerate(operands)]
-    texts = ["" if text == name else text for (name, _), text in zip(operands, texts, strict=True)]
+    texts = [one[0].text_of(value) if one else "" for one, (_, value) in zip(written, operands, strict=True)]
+    texts = ["" if t in (name, _columns(value)[0]) else t for t, (name, value) in zip(texts, operands, strict=True)]
     rows = [
         (name, *((text,) if any(texts) else ()), *_columns(value))
         for (name, value), text in zip(operands, texts, strict=True)
@@ -148,10 +152,10 @@ def _table(operands: Sequence[tuple[str, Any]], written: Sequence[_Written]) -> 
 # --- what happened, read from the stack --------------------------------------------------------------------------------
 
 _RUNS_LAYERS = ("forward", "__call__", "_call_with_hooks")  # methods of a layer that say nothing of the operation
-_AS_OPERATOR: dict[type[ast.AST], str] = {
-    ast.Add: "add", ast.Sub: "sub", ast.Mult: "mul", ast.Div: "div", ast.MatMult: "matmul", ast.Pow: "pow",
-    ast.Mod: "remainder", ast.FloorDiv: "floor_divide", ast.BitAnd: "bitwise_and", ast.BitOr: "bitwise_or",
-    ast.BitXor: "bitwise_xor", ast.Lt: "lt", ast.LtE: "le", ast.Gt: "gt", ast.GtE: "ge", ast.Eq: "eq", ast.NotEq: "ne",
+_AS_OPERATOR = {
+    "Add": "add", "Sub": "sub", "Mult": "mul", "Div": "div", "MatMult": "matmul", "Pow": "pow", "Mod": "remainder",
+    "FloorDiv": "floor_divide", "BitAnd": "bitwise_and", "BitOr": "bitwise_or", "BitXor": "bitwise_xor",
+    "Lt": "lt", "LtE": "le", "Gt": "gt", "GtE": "ge", "Eq": "eq", "NotEq": "ne",
 }  # fmt: skip
 
 
@@ -171,7 +175,7 @@ class _Scene(NamedTuple):
 
     place: str | None = None
     name: str | None = None
-    arguments: tuple[tuple[str, Any], ...] = ()
+    arrays: tuple[tuple[int, tuple[str, Any]], ...] = ()
     written_as: str | None = None
     written: tuple[_Written, ...] = ()
 
@@ -183,7 +187,13 @@ class _Scene(NamedTuple):
 
 def _scene() -> _Scene:
     """Walk up the stack to the innermost frame of the user and on through the layers around it. Never raises."""
-    frame: Any = sys._getframe(2)
+    try:
+        return _read_stack(sys._getframe(2))
+    except Exception:  # whatever is odd about the caller, the error itself must come through
+        return _Scene()
+
+
+def _read_stack(frame: Any) -> _Scene:
     entry: tuple[Any, str] | None = None
     user: Any = None
     between = False  # a layer of the package stands between the user's line and the operation
@@ -201,13 +211,11 @@ def _scene() -> _Scene:
         elif user is None and not inside and frame.f_globals.get("__name__", "").partition(".")[0] != "numpy":
             user = frame
         frame = frame.f_back
-    try:
-        place = None if user is None else _place(user) + _layer(layers)
-        name = entry[1] if entry else None
-        written_as, written = (None, ()) if user is None or between else _written(user)
-        return _Scene(place, name, _tensors_of(entry[0]) if entry else (), written_as, written)
-    except Exception:  # whatever is odd about the caller, the error itself must come through
-        return _Scene()
+    place = None if user is None else _place(user) + _layer(layers)
+    operation, written = (None, ()) if user is None or between else _written(user)
+    if entry is None:
+        return _Scene(place, None, (), operation, written)
+    return _Scene(place, entry[1] or None, _arrays(entry[0]), operation, written)
 
 
 def user_location() -> str | None:
@@ -223,7 +231,7 @@ def _words(text: str) -> list[str]:
 
 
 def _public_name(frame: Any) -> str | None:
-    """The name under which users know the function of a frame; None for helpers."""
+    """The name under which users know the function of a frame; None for helpers, "" if its name tells nothing."""
     name: str = frame.f_code.co_name
     if name == "call":  # made from a primitive, see calls.py
         return getattr(frame.f_locals.get("op"), "name", None)
@@ -231,17 +239,17 @@ def _public_name(frame: Any) -> str | None:
         return f"{frame.f_locals['call'].__name__}_"
     if name == "__init__":
         return type(frame.f_locals.get("self")).__name__
-    if name.startswith("__") and not name.startswith("__array"):
-        return name.strip("_")
+    if name.startswith("__"):
+        return "" if name.startswith("__array") else name.strip("_")
     return None if name.startswith(("_", "<")) else name
 
 
-def _tensors_of(frame: Any) -> tuple[tuple[str, Any], ...]:
-    """The arguments of a call that are tensors or arrays."""
+def _arrays(frame: Any) -> tuple[tuple[int, tuple[str, Any]], ...]:
+    """The arguments of a call that are tensors or arrays, with their positions."""
     code = frame.f_code
     names = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
     pairs = ((name, frame.f_locals.get(name)) for name in names)
-    return tuple((name, value) for name, value in pairs if _is_array(value) and not isinstance(value, type))
+    return tuple((position, pair) for position, pair in enumerate(pairs) if _is_array(pair[1]))
 
 
 def _place(frame: Any) -> str:
@@ -271,14 +279,17 @@ def _layer(layers: Sequence[Any]) -> str:
 
 def _written(frame: Any) -> tuple[str | None, tuple[_Written, ...]]:
     """The operands of the expression that ``frame`` is at, and the operation if an operator stands for it."""
-    node = _expression(frame)
+    import ast
+
+    statement = _expression(frame)
+    node = statement.value if isinstance(statement, ast.Expr) else statement
     operation, parts = None, []
     if isinstance(node, ast.BinOp):
-        operation, parts = _AS_OPERATOR.get(type(node.op)), [node.left, node.right]
+        operation, parts = _AS_OPERATOR.get(type(node.op).__name__), [node.left, node.right]
     elif isinstance(node, ast.AugAssign):
-        operation, parts = _AS_OPERATOR.get(type(node.op)), [node.target, node.value]
+        operation, parts = _AS_OPERATOR.get(type(node.op).__name__), [node.target, node.value]
     elif isinstance(node, ast.Compare) and len(node.ops) == 1:
-        operation, parts = _AS_OPERATOR.get(type(node.ops[0])), [node.left, *node.comparators]
+        operation, parts = _AS_OPERATOR.get(type(node.ops[0]).__name__), [node.left, *node.comparators]
     elif isinstance(node, ast.Call):
         method = isinstance(node.func, ast.Attribute) and not isinstance(_held(node.func.value, frame), (ModuleType, type))
         parts = [*([node.func.value] if method else []), *node.args]  # type: ignore[attr-defined]
@@ -295,6 +306,8 @@ def _written(frame: Any) -> tuple[str | None, tuple[_Written, ...]]:
 
 def _held(node: ast.AST, frame: Any) -> Any:
     """What a name, or a name in a module, holds in ``frame``; nothing is run."""
+    import ast
+
     if isinstance(node, ast.Name):
         return frame.f_locals.get(node.id, frame.f_globals.get(node.id))
     if isinstance(node, ast.Attribute):
@@ -304,7 +317,10 @@ def _held(node: ast.AST, frame: Any) -> Any:
 
 
 def _expression(frame: Any) -> ast.AST | None:
-    """The syntax of what ``frame`` is doing right now, cut out of its source; None where there is no source."""
+    """The syntax of what ``frame`` is at, cut out of its source as a statement; None where there is no source."""
+    import ast
+    import linecache
+
     code = frame.f_code
     first, last, start, end = next(islice(code.co_positions(), frame.f_lasti // 2, None))
     if None in (first, last, start, end):
@@ -312,9 +328,10 @@ def _expression(frame: Any) -> ast.AST | None:
     lines = [linecache.getline(code.co_filename, n, frame.f_globals).encode() for n in range(first, last + 1)]
     lines[-1] = lines[-1][:end]
     lines[0] = lines[0][start:]
-    text = b"".join(lines).decode().strip()
-    try:
-        return ast.parse(f"({text})", mode="eval").body
-    except SyntaxError:
-        body = ast.parse(text).body
-        return body[0] if body else None
+    text = b"".join(lines).decode(errors="replace").strip()
+    for attempt in (f"({text})", text):  # an expression over several lines; a statement such as x += y
+        try:
+            return ast.parse(attempt).body[0]
+        except (SyntaxError, IndexError):
+            pass
+    return None

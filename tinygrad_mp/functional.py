@@ -6,7 +6,8 @@ from typing import Any
 
 from tinygrad_mp.backend import array_on, device_of
 from tinygrad_mp.backend.random_bits import bernoulli_mask
-from tinygrad_mp.errors import SettingError, ShapeError
+from tinygrad_mp.dtypes import FLOATING
+from tinygrad_mp.errors import DTypeError, SettingError, ShapeError
 from tinygrad_mp.mutation import in_place
 from tinygrad_mp.ops.activation import elu, gelu, leaky_relu, relu, sigmoid, silu, softplus, tanh
 from tinygrad_mp.ops.gathering import one_hot
@@ -100,11 +101,13 @@ def dropout(input: Any, p: float = 0.5, training: bool = True, inplace: bool = F
 
     Errors
     ------
-    SettingError if p is not in [0, 1].
+    SettingError if p is not in [0, 1]. DTypeError for integers.
 
     Draws from the default generator. Source: Srivastava et al., Dropout, 2014.
     """
     check_probability("dropout", p)
+    if input.dtype not in FLOATING:
+        raise DTypeError(f"dropout: the input is {input.dtype}, not floating", fix="convert it first: x = x.float()")
     if not training or p == 0:
         return input
     kept = array_on(device_of(input.array), bernoulli_mask(input.shape, 1 - p))

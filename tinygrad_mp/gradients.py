@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from tinygrad_mp.backend import as_array_on, xp
+from tinygrad_mp.creation import zeros
 from tinygrad_mp.errors import TinygradError
 from tinygrad_mp.tape import TensorBase, wrap
 from tinygrad_mp.writes import mark_written
@@ -60,9 +61,7 @@ def clip_grad_norm_(parameters: Any, max_norm: float, norm_type: float = 2.0, er
     """
     tensors = _gradients(parameters)
     if not tensors:
-        from tinygrad_mp.creation import tensor as make_tensor
-
-        return make_tensor(0.0)
+        return zeros(())
     arrays = [tensor.grad.array for tensor in tensors]
     module, order = xp(arrays[0]), float(norm_type)
     norms = module.stack([module.linalg.norm(array.ravel(), ord=order) for array in arrays])

@@ -1,19 +1,23 @@
 """NumPy's functions on tensors, and memory shared with other libraries.
 
 ``np.exp(t)`` and ``np.sum(t, axis=0)`` record just as ``t.exp()`` and ``t.sum(dim=0)`` do: NumPy hands the call over
-through ``__array_ufunc__`` and ``__array_function__``, and the tables below say which operation is meant.
+through ``__array_ufunc__`` and ``__array_function__``, and the tables below say which operation is meant. What is in
+no table NumPy computes itself, on the values of tensors of the host, as long as no gradient is lost by that: where an
+operand requires one, it is an error that names the remedy.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import inspect
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy
 
 from tinygrad_mp import ops
-from tinygrad_mp.backend import device_of, is_array, module_of
-from tinygrad_mp.errors import DeviceError, TapeError, TinygradError
+from tinygrad_mp.backend import device_of, is_array, module_of, xp
+from tinygrad_mp.dtypes import NAMES
+from tinygrad_mp.errors import DeviceError, TapeError, UnsupportedError
 from tinygrad_mp.tape import TensorBase, wrap
 
 _UFUNCS: dict[Any, Callable[..., Any]] = {
@@ -26,11 +30,9 @@ _UFUNCS: dict[Any, Callable[..., Any]] = {
         "negative": ops.neg,
         "positive": ops.clone,
         "power": ops.pow,
-        "float_power": ops.pow,
         "remainder": ops.remainder,
         "floor_divide": ops.floor_divide,
         "absolute": ops.abs,
-        "fabs": ops.abs,
         "sign": ops.sign,
         "exp": ops.exp,
         "expm1": ops.expm1,
@@ -59,6 +61,10 @@ _UFUNCS: dict[Any, Callable[..., Any]] = {
         "logical_or": ops.logical_or,
         "logical_not": ops.logical_not,
         "logical_xor": ops.logical_xor,
+        "bitwise_and": ops.bitwise_and,
+        "bitwise_or": ops.bitwise_or,
+        "bitwise_xor": ops.bitwise_xor,
+        "invert": ops.bitwise_not,
         "isnan": ops.isnan,
         "isinf": ops.isinf,
         "isfinite": ops.isfinite,
@@ -84,12 +90,35 @@ def _transpose(a: Any, axes: Any = None) -> Any:
     return ops.permute(a, axes if axes is not None else tuple(reversed(range(a.ndim))))
 
 
+def _filled(name: str) -> Callable[..., Any]:
+    def call(a: Any, *args: Any, dtype: Any = None) -> Any:
+        return wrap(a.result_class, getattr(xp(a.array), name)(a.array, *args, dtype=dtype))
+
+    return call
+
+
+def _stack_rows(tup: Any) -> Any:
+    return ops.cat([one if one.ndim > 1 else ops.reshape(one, (1, -1)) for one in _tensors(tup)], dim=0)
+
+
+def _stack_columns(tup: Any) -> Any:
+    parts = [one if one.ndim else ops.reshape(one, (1,)) for one in _tensors(tup)]
+    return ops.cat(parts, dim=0 if parts[0].ndim == 1 else 1)
+
+
+def _tensors(arrays: Any) -> list[Any]:
+    cls = next(array.result_class for array in arrays if isinstance(array, TensorBase))
+    return [array if isinstance(array, TensorBase) else wrap(cls, numpy.asarray(array)) for array in arrays]
+
+
 _FUNCTIONS: dict[Any, Callable[..., Any]] = {
     numpy.sum: _reduce(ops.sum),
     numpy.mean: _reduce(ops.mean),
     numpy.prod: _reduce(ops.prod),
     numpy.max: _reduce(ops.amax),
     numpy.min: _reduce(ops.amin),
+    numpy.amax: _reduce(ops.amax),
+    numpy.amin: _reduce(ops.amin),
     numpy.argmax: _reduce(ops.argmax),
     numpy.argmin: _reduce(ops.argmin),
     numpy.all: _reduce(ops.all),
@@ -97,40 +126,54 @@ _FUNCTIONS: dict[Any, Callable[..., Any]] = {
     numpy.var: _spread(ops.var),
     numpy.std: _spread(ops.std),
     numpy.cumsum: lambda a, axis=None: ops.cumsum(ops.flatten(a) if axis is None else a, dim=axis or 0),
+    numpy.linalg.norm: lambda x, *, axis=None, keepdims=False: ops.norm(x, dim=axis, keepdim=keepdims),
     numpy.reshape: lambda a, shape: ops.reshape(a, shape),
     numpy.transpose: _transpose,
     numpy.swapaxes: lambda a, axis1, axis2: ops.transpose(a, axis1, axis2),
+    numpy.moveaxis: lambda a, source, destination: ops.movedim(a, source, destination),
     numpy.squeeze: lambda a, axis=None: ops.squeeze(a) if axis is None else ops.squeeze(a, axis),
     numpy.expand_dims: lambda a, axis: ops.unsqueeze(a, axis),
     numpy.broadcast_to: lambda array, shape: ops.broadcast_to(array, shape),
     numpy.ravel: lambda a: ops.flatten(a),
+    numpy.copy: lambda a: ops.clone(a),
     numpy.concatenate: lambda arrays, axis=0: ops.cat(_tensors(arrays), dim=axis),
     numpy.stack: lambda arrays, axis=0: ops.stack(_tensors(arrays), dim=axis),
+    numpy.vstack: _stack_rows,
+    numpy.hstack: _stack_columns,
     numpy.where: lambda condition, x, y: ops.where(condition, x, y),
     numpy.clip: lambda a, a_min=None, a_max=None: ops.clamp(a, a_min, a_max),
-    numpy.dot: lambda a, b: ops.matmul(a, b) if a.ndim and b.ndim else ops.mul(a, b),
-    numpy.outer: lambda a, b: ops.outer(ops.flatten(a), ops.flatten(b)),
-    numpy.einsum: lambda subscripts, *operands: ops.einsum(subscripts, *operands),
+    numpy.dot: lambda a, b: ops.matmul(a, b) if numpy.ndim(a) and numpy.ndim(b) else ops.mul(a, b),
+    numpy.outer: lambda a, b: ops.outer(*map(ops.flatten, _tensors((a, b)))),
+    numpy.einsum: lambda subscripts, *operands: ops.einsum(subscripts, *_tensors(operands)),
     numpy.tril: lambda m, k=0: ops.tril(m, k),
     numpy.triu: lambda m, k=0: ops.triu(m, k),
     numpy.flip: lambda m, axis=None: ops.flip(m, tuple(range(m.ndim)) if axis is None else axis),
-    numpy.take_along_axis: lambda arr, indices, axis: ops.gather(arr, axis, indices),
-    numpy.shape: lambda a: a.shape,
-    numpy.ndim: lambda a: a.ndim,
-    numpy.size: lambda a: a.numel(),
+    numpy.take_along_axis: lambda arr, indices, axis=-1: ops.take_along_dim(*_tensors((arr, indices)), axis),
+    numpy.isclose: lambda a, b, rtol=1e-5, atol=1e-8, equal_nan=False: ops.isclose(a, b, rtol, atol, equal_nan),
+    numpy.zeros_like: _filled("zeros_like"),
+    numpy.ones_like: _filled("ones_like"),
+    numpy.empty_like: _filled("empty_like"),
+    numpy.full_like: _filled("full_like"),
 }
+_SIGNATURES = {function: inspect.signature(operation) for function, operation in _FUNCTIONS.items()}
 
-
-def _tensors(arrays: Any) -> list[Any]:
-    cls = next(type(array) for array in arrays if isinstance(array, TensorBase))
-    return [array if isinstance(array, TensorBase) else wrap(cls, numpy.asarray(array)) for array in arrays]
-
-
-def _unsupported(name: str) -> TinygradError:
-    return TinygradError(
-        f"numpy.{name} has no recorded counterpart for tensors",
-        fix="use the tensor's own methods, or leave the tape first: t.detach().numpy()",
-    )
+# These ask about arrays rather than compute with them, so they lose no gradient.
+_QUESTIONS = frozenset(
+    {
+        numpy.shape,
+        numpy.ndim,
+        numpy.size,
+        numpy.result_type,
+        numpy.can_cast,
+        numpy.iscomplexobj,
+        numpy.isrealobj,
+        numpy.shares_memory,
+        numpy.may_share_memory,
+        numpy.array_equal,
+        numpy.allclose,
+    }
+)
+_WRITERS = frozenset({numpy.copyto, numpy.put, numpy.place, numpy.putmask, numpy.fill_diagonal, numpy.put_along_axis})
 
 
 class NumpyProtocols:
@@ -141,30 +184,32 @@ class NumpyProtocols:
 
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
         operation = _UFUNCS.get(ufunc)
-        if method == "reduce" and ufunc is numpy.add:
-            return _FUNCTIONS[numpy.sum](inputs[0], kwargs.pop("axis", 0), **kwargs)
-        if operation is None or method != "__call__":
-            raise _unsupported(ufunc.__name__ if method == "__call__" else f"{ufunc.__name__}.{method}")
-        if kwargs:
-            raise TinygradError(
-                f"numpy.{ufunc.__name__} on a tensor takes no {', '.join(kwargs)}",
-                fix="an array cannot hold a recorded result: write y = y + t instead of y += t for an array y",
-            )
-        return operation(*inputs)
+        if method == "__call__" and operation is not None and not kwargs:
+            return operation(*inputs)
+        if method == "reduce" and ufunc is numpy.add and not set(kwargs) - {"axis", "keepdims"}:
+            return ops.sum(inputs[0], dim=kwargs.get("axis", 0), keepdim=kwargs.get("keepdims", False))
+        name = f"numpy.{ufunc.__name__}"
+        if method != "__call__":
+            name, operation = f"{name}.{method}", None
+        function = getattr(ufunc, method)
+        if method == "at" and isinstance(inputs[0], TensorBase):
+            raise _writes(name, inputs)
+        result = _by_numpy(function, name, inputs, kwargs, known=operation is not None)
+        return result if "out" in kwargs else _as_tensor(type(self).result_class, result)  # type: ignore[attr-defined]
 
     def __array_function__(self, function: Any, types: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         operation = _FUNCTIONS.get(function)
-        if operation is None:
-            raise _unsupported(function.__name__)
-        try:
+        if operation is not None and _accepts(_SIGNATURES[function], args, kwargs):
             return operation(*args, **kwargs)
-        except TypeError as error:
-            if isinstance(error, TinygradError) or "argument" not in str(error):
-                raise
-            raise TinygradError(f"numpy.{function.__name__} on a tensor: {error}") from error
+        name = f"{function.__module__}.{function.__name__}"
+        if function in _QUESTIONS:
+            return function(*map(_raw, args), **{key: _raw(value) for key, value in kwargs.items()})
+        if function in _WRITERS and isinstance(args[0], TensorBase):
+            raise _writes(name, args)
+        return _by_numpy(function, name, args, kwargs, known=operation is not None)
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
-        array = host_array(self, "numpy")
+        array = host_array(self, "numpy.asarray")
         return numpy.array(array, dtype=dtype, copy=copy) if dtype is not None or copy else array
 
     def __dlpack__(self, **options: Any) -> Any:
@@ -172,6 +217,82 @@ class NumpyProtocols:
 
     def __dlpack_device__(self) -> Any:
         return self.array.__dlpack_device__()  # type: ignore[attr-defined]
+
+
+# --- what has no counterpart ----------------------------------------------------------------------------------------
+
+
+def _accepts(signature: inspect.Signature, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
+    try:
+        signature.bind(*args, **kwargs)
+    except TypeError:
+        return False
+    return True
+
+
+def _by_numpy(function: Any, name: str, args: tuple[Any, ...], kwargs: dict[str, Any], *, known: bool) -> Any:
+    """Let NumPy compute on the values of the tensors, if no gradient is lost by that."""
+    found = list(_found(args))
+    if any(isinstance(one, TensorBase) for one in _found((kwargs.get("out"),))):
+        raise _writes(name, tuple(found))
+    if any(one.requires_grad for one in (*found, *_found(tuple(kwargs.values())))):
+        if "out" in kwargs:
+            problem = "out= is an array, which cannot hold a result that is recorded"
+            fix = "write y = y + t instead of y += t for an array y, or use t.detach()"
+        elif known:
+            problem = f"it cannot be recorded with the arguments {', '.join(kwargs) or 'given'}"
+            fix = "use the tensor's own method, or leave the tape first: t.detach().numpy()"
+        else:
+            problem = "it has no recorded counterpart, and an operand requires a gradient"
+            fix = "use the tensor's own methods, or leave the tape first: t.detach().numpy()"
+        raise _located(UnsupportedError(problem, fix=fix), name, found)
+    return function(*map(_values, args), **{key: _values(value) for key, value in kwargs.items()})
+
+
+def _writes(name: str, args: tuple[Any, ...]) -> UnsupportedError:
+    error = UnsupportedError(
+        "NumPy cannot write into a tensor, the tape would not know",
+        fix="assign, t[index] = value, use in-place methods such as t.add_(...), or write into t.numpy()",
+    )
+    return _located(error, name, [one for one in args if isinstance(one, TensorBase)])
+
+
+def _located(error: UnsupportedError, name: str, tensors: list[Any]) -> UnsupportedError:
+    error.locate(name, [(f"operand {position}", tensor) for position, tensor in enumerate(tensors)])
+    return error
+
+
+def _found(values: Any) -> Iterator[Any]:
+    """The tensors among values and in lists and tuples of them."""
+    for value in values:
+        if isinstance(value, TensorBase):
+            yield value
+        elif isinstance(value, (list, tuple)):
+            yield from _found(value)
+
+
+def _values(value: Any) -> Any:
+    """``value`` with NumPy arrays in the place of tensors."""
+    if isinstance(value, TensorBase):
+        return host_array(value, "NumPy's function")
+    return type(value)(map(_values, value)) if type(value) in (list, tuple) else value
+
+
+_TENSOR_DTYPES = frozenset(NAMES.values())
+
+
+def _raw(value: Any) -> Any:
+    return value.array if isinstance(value, TensorBase) else value
+
+
+def _as_tensor(cls: type, result: Any) -> Any:
+    """What a ufunc returned as tensors; what no tensor can hold stays as it is."""
+    if isinstance(result, tuple):
+        return tuple(_as_tensor(cls, one) for one in result)
+    return wrap(cls, numpy.asarray(result)) if getattr(result, "dtype", None) in _TENSOR_DTYPES else result
+
+
+# --- sharing memory -------------------------------------------------------------------------------------------------
 
 
 def _leave_tape(tensor: Any, method: str) -> Any:
@@ -186,7 +307,7 @@ def _leave_tape(tensor: Any, method: str) -> Any:
 def host_array(tensor: Any, method: str) -> Any:
     """The NumPy array under a tensor on the CPU; an error that names the remedy otherwise."""
     array = _leave_tape(tensor, method)
-    if type(array) is not numpy.ndarray and not isinstance(array, numpy.ndarray):
+    if not isinstance(array, numpy.ndarray):
         raise DeviceError(
             f"{method} on a tensor on {device_of(array)}: its memory is not the host's", fix="t.cpu().numpy()"
         )

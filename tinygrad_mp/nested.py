@@ -17,6 +17,7 @@ _MAX_AXES = 64  # NumPy's limit
 
 
 def require_supported(name: str, dtype: DType) -> None:
+    """Raise an error that names the remedy if no tensor can have this dtype of NumPy's."""
     try:
         as_dtype(dtype)
     except DTypeError as error:
@@ -29,6 +30,11 @@ def _remedy(dtype: DType) -> str:
 
 
 def a_kind(value: Any) -> str:
+    """What a value is, for errors.
+
+    >>> a_kind("text")
+    'a str'
+    """
     return f"a {type(value).__name__}"
 
 
@@ -54,6 +60,7 @@ def _is_sequence(value: Any) -> bool:
 
 
 def numbers(flat: Sequence[Any], dtype: DType) -> Any:
+    """An array with one axis from a flat sequence of numbers, or an error that says which one does not fit."""
     try:
         return numpy.array(flat, dtype)
     except OverflowError as error:

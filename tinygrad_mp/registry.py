@@ -75,7 +75,6 @@ class Op:
         "call",
         "cases",
         "defaults",
-        "doc",
         "domains",
         "elementwise",
         "forward",
@@ -104,7 +103,6 @@ class Op:
     call: Callable[..., Any]
     forward: Callable[..., Any]
     numpy_function: Callable[..., Any] | None
-    doc: str
     input_names: tuple[str, ...]
     variadic: bool
     elementwise: bool
@@ -142,26 +140,26 @@ class Op:
 
 REGISTRY: dict[str, Op] = {}
 
-_POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
-
 
 def make_op(forward: Callable[..., Any], rules: Mapping[str, Any], options: Mapping[str, Any]) -> Op:
     """Read a primitive's signature and rules; a rule that names something unknown fails here, at import."""
     op = Op()
     op.name = options["name"] or forward.__name__.strip("_")
-    op.forward, op.doc = _as_operator(forward), inspect.getdoc(forward) or ""
-    parameters = inspect.signature(forward).parameters.values()
-    inputs = [p for p in parameters if p.kind in _POSITIONAL]
-    variable = [p for p in parameters if p.kind is inspect.Parameter.VAR_POSITIONAL]
-    statics = [p for p in parameters if p.kind is inspect.Parameter.KEYWORD_ONLY]
-    if bool(inputs) == bool(variable) or len(inputs) + len(variable) + len(statics) != len(parameters):
+    op.forward = _as_operator(forward)
+    code = forward.__code__  # inspect.signature would say it too, and would double the time of importing the package
+    names = code.co_varnames
+    inputs = names[: code.co_argcount]
+    statics = names[code.co_argcount : code.co_argcount + code.co_kwonlyargcount]
+    variable = names[len(inputs) + len(statics) :][:1] if code.co_flags & inspect.CO_VARARGS else ()
+    if bool(inputs) == bool(variable) or code.co_flags & inspect.CO_VARKEYWORDS or forward.__defaults__:
         raise TypeError(f"primitive {op.name}: arrays are positional (or one *arrays), parameters are keyword-only")
+    annotations = forward.__annotations__
     op.numpy_function = _numpy_function(forward)
     op.variadic = bool(variable)
-    op.input_names = tuple(p.name for p in inputs or variable)
-    op.defaults = {p.name: p.default for p in statics if p.default is not p.empty}
-    op.domains = {p.name: p.annotation for p in inputs or variable}
-    op.param_domains = {p.name: p.annotation for p in statics}
+    op.input_names = inputs or variable
+    op.defaults = dict(forward.__kwdefaults__ or {})
+    op.domains = {name: annotations.get(name, inspect.Parameter.empty) for name in op.input_names}
+    op.param_domains = {name: annotations.get(name, inspect.Parameter.empty) for name in statics}
     op.outputs, op.view, op.linear = options["outputs"], options["view"], options["linear"]
     op.shapes, op.cases, op.reference = options["shapes"], options["cases"], options["reference"]
     op.elementwise = options["elementwise"]
@@ -169,7 +167,7 @@ def make_op(forward: Callable[..., Any], rules: Mapping[str, Any], options: Mapp
     op.promotes = options["promotes"]
     op.prepare = _PREPARE[op.promotes]
     op.accepted_dtypes = FLOATING if op.promotes == "floating" else None
-    _read_rules(op, rules, tuple(p.name for p in statics))
+    _read_rules(op, rules, statics)
     return op
 
 
@@ -197,7 +195,9 @@ def _read_rules(op: Op, rules: Mapping[str, Any], statics: tuple[str, ...]) -> N
 def _read_rule(op: Op, name: str, function: Any, places: Mapping[str, int], statics: tuple[str, ...]) -> Rule | None:
     if function is None:
         return None
-    names = list(inspect.signature(function).parameters)
+    if not hasattr(function, "__code__"):
+        raise TypeError(f"primitive {op.name}: the rule for {name} must be a plain function, not {function!r}")
+    names = list(function.__code__.co_varnames[: function.__code__.co_argcount])
     if not names or names[0] != "g":
         raise TypeError(f"primitive {op.name}: the rule for {name} must take the cotangent g first, not {names[:1]}")
     for asked in names[1:]:
@@ -239,11 +239,12 @@ def explain(op: Op, error: Exception, inputs: tuple[Any, ...]) -> None:
     if isinstance(error, TinygradError):
         error.locate(op.name, operands)
         return
+    clash = "" if op.shapes else _first_clash([tuple(array.shape) for array in found])
     if len({str(device_of(array)) for array in found}) > 1:
         better = DeviceError("the operands live on different devices", fix="move one of them with .to(device)")
-    elif op.shapes is None and op.promotes and not _broadcastable([tuple(array.shape) for array in found]):
+    elif clash and (op.promotes or "broadcast" in str(error)):
         better = ShapeError(
-            "the shapes do not broadcast: " + _first_clash([tuple(array.shape) for array in found]),
+            f"the shapes do not broadcast: {clash}",
             fix="reshape or unsqueeze one operand so that, from the last axis on, sizes are equal or 1",
         )
     elif isinstance(error, IndexError):
@@ -261,10 +262,6 @@ def _raised_inside(error: Exception) -> bool:
     """Whether the error came from the body of a primitive rather than from calling it with wrong arguments."""
     trace = error.__traceback__
     return trace is not None and trace.tb_next is not None
-
-
-def _broadcastable(shapes: list[tuple[int, ...]]) -> bool:
-    return not _first_clash(shapes)
 
 
 def _first_clash(shapes: list[tuple[int, ...]]) -> str:

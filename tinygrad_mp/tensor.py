@@ -12,11 +12,21 @@ from tinygrad_mp.backend.normals import fill_normal
 from tinygrad_mp.backend.random_bits import fill_bernoulli, fill_uniform
 from tinygrad_mp.calls import set_plain_class
 from tinygrad_mp.dtypes import DIFFERENTIABLE, DType, as_dtype
-from tinygrad_mp.errors import DTypeError, IndexRangeError, ShapeError, TapeError
+from tinygrad_mp.errors import DTypeError, IndexRangeError, ShapeError, TapeError, UnsupportedError
 from tinygrad_mp.formatting import format_tensor
 from tinygrad_mp.interop import NumpyProtocols, host_array
 from tinygrad_mp.mutation import copy_into, fill_in_place, in_place, set_item
 from tinygrad_mp.tape import Leaf, Node, TensorBase, refresh, wrap
+
+
+def _or_not_implemented(compare: Callable[..., Any]) -> Callable[..., Any]:
+    """``compare`` for operators: ``t == None`` is False, as for any two objects that know nothing of each other."""
+
+    def equality(self: Any, other: Any) -> Any:
+        known = hasattr(other, "dtype") or isinstance(other, (int, float, complex))
+        return compare(self, other) if known else NotImplemented
+
+    return equality
 
 
 class Tensor(NumpyProtocols, TensorBase):
@@ -334,12 +344,12 @@ class Tensor(NumpyProtocols, TensorBase):
 
     def __len__(self) -> int:
         if not self.ndim:
-            raise ShapeError("len() of a 0-d tensor")
+            raise UnsupportedError("a 0-d tensor has no len()", fix="use .item() for its value")
         return self.shape[0]
 
     def __iter__(self) -> Iterator[Any]:
         if not self.ndim:
-            raise ShapeError("a 0-d tensor cannot be iterated over", fix="use .item() for its value")
+            raise UnsupportedError("a 0-d tensor cannot be iterated over", fix="use .item() for its value")
         return iter(ops.unbind(self, 0))
 
     def __contains__(self, value: Any) -> bool:
@@ -367,7 +377,7 @@ class Tensor(NumpyProtocols, TensorBase):
         return complex(self.item())
 
     def __format__(self, spec: str) -> str:
-        return format(self.item(), spec) if self.ndim == 0 and spec else format(repr(self), spec)
+        return format(self.item(), spec) if self.ndim == 0 else object.__format__(self, spec)
 
     def __repr__(self) -> str:
         return format_tensor(self)
@@ -410,8 +420,8 @@ class Tensor(NumpyProtocols, TensorBase):
     __neg__ = ops.neg
     __pos__ = ops.clone
     __abs__ = ops.abs
-    __eq__ = ops.eq
-    __ne__ = ops.ne
+    __eq__ = _or_not_implemented(ops.eq)
+    __ne__ = _or_not_implemented(ops.ne)
     __lt__ = ops.lt
     __le__ = ops.le
     __gt__ = ops.gt

@@ -192,6 +192,8 @@ def _ancestors_of(targets: set[Node], order: list[Node]) -> set[Node]:
     """The nodes of ``order`` from which a walk reaches a target."""
     found: set[Node] = set()
     for node in order:
+        if node.saved is None:  # its parents are gone: nobody knows whether a target lies behind it
+            raise _freed(node)
         if any(parent in found or parent in targets for parent in node.parents if parent is not None):
             found.add(node)
     return found

@@ -216,6 +216,11 @@ def test_dropout_refuses_what_is_no_probability(p: Any) -> None:
         F.dropout(tg.ones(1), p)
 
 
+def test_dropout_refuses_integers() -> None:
+    with pytest.raises(DTypeError, match="dropout: the input is int64, not floating"):
+        F.dropout(tg.tensor([1, 2]))
+
+
 # --- settings -------------------------------------------------------------------------------------------------------
 
 

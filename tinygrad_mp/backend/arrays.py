@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy
 
 from tinygrad_mp.backend.devices import CPU, Device, as_device
-from tinygrad_mp.errors import DeviceError
+from tinygrad_mp.errors import DeviceError, DTypeError
 
 
 class Backend(NamedTuple):
@@ -84,7 +84,7 @@ def _find_module(array: Any) -> Any:
     for kind, module in _modules.items():
         if isinstance(array, kind):
             return module
-    raise DeviceError(f"{type(array).__name__} is not an array of a known device")
+    raise DTypeError(f"{type(array).__name__} is neither a tensor nor an array", fix="make it a tensor: tensor(data)")
 
 
 def is_array(value: Any) -> bool:
@@ -104,7 +104,8 @@ def _backend_named(device: Device) -> Backend:
     if device.type not in _by_name:
         load = _loaders.get(device.type)
         if load is None:
-            raise DeviceError(f"unknown device {str(device)!r}", fix='use "cpu", "cuda" or "cuda:0"')
+            known = ", ".join(f'"{name}"' for name in sorted({*_by_name, *_loaders}))
+            raise DeviceError(f"unknown device {str(device)!r}", fix=f'use one of {known}, with an index as in "cuda:0"')
         load()
     return _by_name[device.type]
 

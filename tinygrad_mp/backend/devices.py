@@ -7,17 +7,26 @@ from typing import Any
 from tinygrad_mp.errors import DeviceError
 
 
+_USE = 'use "cpu", "cuda" or "cuda:0"'
+
+
 class Device:
     """Where an array lives: ``type`` is "cpu" or "cuda", ``index`` counts the devices of that type (None: the CPU).
 
-    >>> str(Device("cuda", 1)), str(Device("cpu"))
-    ('cuda:1', 'cpu')
+    >>> str(Device("cuda", 1)), str(Device("cuda:1")), str(Device("cpu"))
+    ('cuda:1', 'cuda:1', 'cpu')
     """
 
     __slots__ = ("index", "type")
 
     def __init__(self, type: str, index: int | None = None) -> None:
-        self.type, self.index = type, index
+        kind, colon, number = str(type).partition(":")
+        if not kind.isidentifier() or (colon and (index is not None or not number.isdecimal())):
+            raise DeviceError(f"unknown device {type!r}", fix=_USE)
+        index = int(number) if number else index
+        if kind == "cpu" and index not in (None, 0):
+            raise DeviceError(f"unknown device cpu:{index}: the host is one device", fix='use "cpu"')
+        self.type, self.index = kind, None if kind == "cpu" else index
 
     def __str__(self) -> str:
         return self.type if self.index is None else f"{self.type}:{self.index}"
@@ -31,7 +40,7 @@ class Device:
         return isinstance(other, Device) and (self.type, self.index) == (other.type, other.index)
 
     def __hash__(self) -> int:
-        return hash((self.type, self.index))
+        return hash(str(self))  # that of a string it equals
 
 
 CPU = Device("cpu")
@@ -43,14 +52,12 @@ def as_device(device: Any) -> Device:
     >>> as_device("cuda:1")
     device('cuda:1')
     """
-    if isinstance(device, Device):
-        return device
     if device is None:
         return CPU
-    if isinstance(device, int) and not isinstance(device, bool):
+    if isinstance(device, int) and not isinstance(device, bool) and device >= 0:
         return Device("cuda", device)
     if isinstance(device, str):
-        kind, _, index = device.partition(":")
-        if kind.isidentifier() and (index.isdecimal() or (not index and ":" not in device)):
-            return Device(kind, int(index) if index else (0 if kind == "cuda" else None))
-    raise DeviceError(f"unknown device {device!r}", fix='use "cpu", "cuda" or "cuda:0"')
+        device = Device(device)
+    if not isinstance(device, Device):
+        raise DeviceError(f"unknown device {device!r}", fix=_USE)
+    return Device("cuda", 0) if device.type == "cuda" and device.index is None else device

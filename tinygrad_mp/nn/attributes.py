@@ -4,15 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from tinygrad_mp.errors import TinygradError
 from tinygrad_mp.nn.parameter import Parameter
 from tinygrad_mp.tensor import Tensor
 
 _REGISTRIES = ("_parameters", "_buffers", "_modules")
-
-
-class NotInitialisedError(TinygradError, AttributeError):
-    """A module is used before ``Module.__init__`` has run."""
 
 
 class Attributes:
@@ -121,10 +116,11 @@ class Attributes:
     register_module = add_module
 
 
-def _not_initialised(module: Attributes, event: str) -> NotInitialisedError:
+def _not_initialised(module: Attributes, event: str) -> AttributeError:
+    # Not an error of ours: those look at the modules on the stack, and this one cannot be looked at.
     name = type(module).__name__
-    return NotInitialisedError(
-        f"{name}: {event} before Module.__init__ has run", fix=f"begin {name}.__init__ with super().__init__()"
+    return AttributeError(
+        f"{name}: {event} before Module.__init__ has run\n  fix: begin {name}.__init__ with super().__init__()"
     )
 
 

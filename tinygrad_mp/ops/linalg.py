@@ -91,13 +91,19 @@ def matmul(input: Any, other: Any) -> Any:
     >>> tensor([[1.0, 2.0], [3.0, 4.0]]) @ tensor([1.0, 1.0])
     tensor([3., 7.])
     """
-    if input.ndim == 2 == other.ndim:
-        return _matmul(input, other)
+    try:
+        if input.ndim == 2 == other.ndim:
+            return _matmul(input, other)
+    except AttributeError:  # a number, or no operand at all
+        pass
     return _matmul_of_any(input, other, "matmul")
 
 
 def _matmul_of_any(input: Any, other: Any, name: str) -> Any:
     """Bring the operands to two or more axes, few of them: one large product is faster than a batch of small ones."""
+    if not (hasattr(input, "shape") and hasattr(other, "shape")):
+        problem: TinygradError = DTypeError("an operand is neither a tensor nor an array", fix="multiply by a number with *")
+        raise _located(problem, name, input, other)
     left, right = tuple(input.shape), tuple(other.shape)
     if not left or not right:
         problem = ShapeError("both operands need at least one axis", fix="multiply by a number with *")

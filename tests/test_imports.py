@@ -1,0 +1,118 @@
+"""Importing the package is cheap and brings nothing that was not asked for; what it offers exists and is explained."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import json
+import pkgutil
+import subprocess
+import sys
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+import tinygrad_mp as tg
+from tinygrad_mp import ops
+from tinygrad_mp.primitive import primitive
+from tinygrad_mp.registry import REGISTRY
+
+OPTIONAL = ["cupy", "hypothesis", "matplotlib", "numba", "pytest", "safetensors", "scipy", "sklearn", "torch", "tqdm"]
+
+
+def modules_loaded_by(code: str) -> set[str]:
+    """The top-level modules that a fresh Python has after running ``code``."""
+    script = f"{code}\nimport json, sys\nprint(json.dumps(sorted({{name.partition('.')[0] for name in sys.modules}})))"
+    result = subprocess.run([sys.executable, "-W", "error", "-c", script], capture_output=True, text=True, check=True)
+    return set(json.loads(result.stdout.splitlines()[-1]))
+
+
+def test_importing_the_package_brings_numpy_and_nothing_optional() -> None:
+    loaded = modules_loaded_by("import tinygrad_mp")
+    assert "numpy" in loaded
+    assert not loaded & set(OPTIONAL)
+
+
+def test_training_brings_nothing_optional_either() -> None:
+    loaded = modules_loaded_by(
+        "import tinygrad_mp as tg\n"
+        "layer = tg.nn.Linear(2, 1)\n"
+        "optimizer = tg.optim.Adam(layer.parameters())\n"
+        "layer(tg.randn(3, 2)).sum().backward()\n"
+        "optimizer.step()\n"
+        "repr(layer.weight), tg.cuda.is_available(), tg.data.digits()"
+    )
+    assert not loaded & (set(OPTIONAL) - {"cupy"})
+
+
+def test_testing_needs_no_hypothesis_until_strategies_are_asked_for() -> None:
+    loaded = modules_loaded_by("from tinygrad_mp.testing import gradcheck")
+    assert not loaded & {"hypothesis", "pytest", "torch"}
+
+
+def test_errors_import_no_tools_until_one_is_made() -> None:
+    loaded = modules_loaded_by("import tinygrad_mp.errors")
+    assert "IPython" not in loaded
+
+
+def modules() -> list[ModuleType]:
+    found = [tg]
+    for info in pkgutil.walk_packages(tg.__path__, "tinygrad_mp."):
+        try:
+            found.append(importlib.import_module(info.name))
+        except ModuleNotFoundError as error:  # an optional package, absent here
+            if (error.name or "").partition(".")[0] not in OPTIONAL:
+                raise
+    return found
+
+
+@pytest.mark.parametrize("module", modules(), ids=lambda module: module.__name__)
+def test_what_a_module_lists_exists_and_everything_public_has_a_docstring(module: ModuleType) -> None:
+    assert module.__doc__, "a module says what may live in it"
+    listed = getattr(module, "__all__", [])
+    assert len(set(listed)) == len(listed)
+    assert not [name for name in listed if not hasattr(module, name)]
+    bare = [name for name, value in public(module) if not documented(value)]
+    assert not bare, f"without a docstring: {bare}"
+
+
+def public(module: ModuleType) -> list[tuple[str, Any]]:
+    """The public functions, classes and methods that a module defines, and what its ``__all__`` lists."""
+    found: list[tuple[str, Any]] = []
+    for name, value in vars(module).items():
+        if name.startswith("_") or not (inspect.isclass(value) or inspect.isfunction(value)):
+            continue
+        if getattr(value, "__module__", None) != module.__name__ and name not in getattr(module, "__all__", ()):
+            continue
+        found.append((name, value))
+        if inspect.isclass(value) and value.__module__ == module.__name__:
+            for attribute, member in vars(value).items():
+                if attribute == "forward":  # what a layer computes is said by its class
+                    continue
+                if not attribute.startswith("_") and (inspect.isfunction(member) or isinstance(member, property)):
+                    found.append((f"{name}.{attribute}", getattr(value, attribute)))
+    return found
+
+
+def documented(value: Any) -> bool:
+    return bool(inspect.getdoc(value)) or (inspect.isfunction(value) and value.__name__ == "<lambda>")
+
+
+def test_every_primitive_has_a_docstring() -> None:
+    """Its own, or that of the public function around it, which has its name."""
+    bare = [n for n, op in REGISTRY.items() if not inspect.getdoc(op.call) and not inspect.getdoc(getattr(ops, n, op.call))]
+    assert not bare, f"without a docstring: {sorted(bare)}"
+
+
+def test_the_package_offers_its_decorator_version_and_registry() -> None:
+    assert tg.primitive is primitive
+    assert tg.REGISTRY is REGISTRY
+    assert tg.__version__.count(".") == 2
+    assert sorted(tg.__all__) == sorted(set(tg.__all__))
+    assert {"tensor", "Tensor", "grad", "no_grad", "nn", "optim", "cuda", "from_numpy", "from_dlpack"} <= set(tg.__all__)
+
+
+def test_a_name_that_does_not_exist_is_an_attribute_error() -> None:
+    with pytest.raises(AttributeError, match="no attribute 'tensro'"):
+        _ = tg.tensro
