@@ -19,7 +19,7 @@ from tinygrad_mp.errors import DeviceError, TinygradError
 from tinygrad_mp.tensor import Tensor
 from tinygrad_mp.testing.strict import StrictArray, register, strict
 
-# --- CuPy, as it may be found -------------------------------------------------------------------------------------------
+# --- CuPy, as it may be found ----------------------------------------------------------------------------------------
 
 
 class FakeCudaArray(numpy.ndarray):
@@ -82,7 +82,9 @@ def without_cupy(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def with_cupy_broken(monkeypatch: pytest.MonkeyPatch) -> None:
-    banner = "\n================================\nFailed to import CuPy.\n\nOriginal error: undefined symbol: foo\n====="
+    banner = (
+        "\n================================\nFailed to import CuPy.\n\nOriginal error: undefined symbol: foo\n====="
+    )
     importing_fails(monkeypatch, ImportError(banner))
 
 
@@ -171,7 +173,7 @@ def test_a_cupy_that_works_is_loaded_when_it_is_asked_for(monkeypatch: pytest.Mo
         x.to("cuda:1")
 
 
-# --- names of devices ---------------------------------------------------------------------------------------------------
+# --- names of devices ------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("name", ["gpu", "CUDA", "cuda:x", "cuda:", "", "mps", 1.5, -1, True, "cpu:1"])
@@ -190,7 +192,7 @@ def test_devices_compare_hash_and_pickle_like_their_names() -> None:
     assert pickle.loads(pickle.dumps(tg.device("cuda:1"))) == "cuda:1"
 
 
-# --- a second device ----------------------------------------------------------------------------------------------------
+# --- a second device -------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture

@@ -30,7 +30,7 @@ from tinygrad_mp.errors import (
 )
 from tinygrad_mp.nn import functional as F
 
-# --- the mistakes that a stranger makes ---------------------------------------------------------------------------------
+# --- the mistakes that a stranger makes ------------------------------------------------------------------------------
 
 
 def gradient_of_integers() -> None:
@@ -115,7 +115,8 @@ def reshape_to_another_size() -> None:
 
 
 def list_as_operand() -> None:
-    tg.ones(2) + [1.0, 2.0]  # type: ignore[operator]
+    numbers = [1.0, 2.0]
+    tg.ones(2) + numbers
 
 
 def number_in_a_matrix_product() -> None:
@@ -229,7 +230,7 @@ def test_what_the_user_wrote_is_found_in_calls_and_statements_too() -> None:
     assert rows(lambda: tg.add(*pair)) == ["(2,)", "(3,)"]  # nothing to show: straight to the shapes
 
 
-# --- where it happened --------------------------------------------------------------------------------------------------
+# --- where it happened -----------------------------------------------------------------------------------------------
 
 
 class Net(nn.Module):
@@ -273,13 +274,23 @@ def test_a_loss_names_itself_and_its_layer() -> None:
     assert "(1, 3)" in text
 
 
+def test_inside_a_layer_it_is_the_operation_that_is_named() -> None:
+    x = tg.ones(2, 3)
+    with pytest.raises(IndexRangeError) as caught:
+        nn.Sequential(nn.Flatten(4))(x)
+    lines = str(caught.value).splitlines()
+    assert lines[0].startswith("flatten: ")
+    assert lines[1] == "  input  (2, 3)  float32  cpu"
+    assert lines[2].endswith("layer: Sequential.0")
+
+
 def test_a_layer_that_is_only_half_made_does_not_hide_the_error() -> None:
     class TooEarly(nn.Module):
         def __init__(self) -> None:
             self.bias = tg.zeros(3).reshape(2)
             super().__init__()
 
-    with pytest.raises(ShapeError, match="reshape: .*"):
+    with pytest.raises(ShapeError, match="reshape: "):
         TooEarly()
 
 
@@ -293,9 +304,9 @@ def test_the_line_is_the_users_even_below_other_calls_of_the_package() -> None:
 
 
 def test_settings_are_refused_under_the_name_of_what_was_made() -> None:
-    with pytest.raises(ValueError, match="Dropout|dropout"):
+    with pytest.raises(ValueError, match=r"[Dd]ropout"):
         nn.Dropout(1.5)
-    with pytest.raises(ValueError, match="SGD|lr"):
+    with pytest.raises(ValueError, match=r"SGD|lr"):
         optim.SGD([nn.Parameter(tg.ones(2))], lr=-1.0)
 
 
@@ -359,7 +370,7 @@ def test_where_there_is_no_user_there_is_no_place() -> None:
     assert "test_errors.py" in str(user_location())
 
 
-# --- nothing half-written -----------------------------------------------------------------------------------------------
+# --- nothing half-written --------------------------------------------------------------------------------------------
 
 
 def test_a_failed_operation_in_place_leaves_memory_tape_and_gradient_alone() -> None:
@@ -419,7 +430,7 @@ def test_a_failed_requires_grad_leaves_the_tensor_usable() -> None:
     assert (counts + 1).tolist() == [2, 3]
 
 
-# --- the errors themselves ----------------------------------------------------------------------------------------------
+# --- the errors themselves -------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(

@@ -101,7 +101,9 @@ def documented(value: Any) -> bool:
 
 def test_every_primitive_has_a_docstring() -> None:
     """Its own, or that of the public function around it, which has its name."""
-    bare = [n for n, op in REGISTRY.items() if not inspect.getdoc(op.call) and not inspect.getdoc(getattr(ops, n, op.call))]
+    bare = [
+        n for n, op in REGISTRY.items() if not inspect.getdoc(op.call) and not inspect.getdoc(getattr(ops, n, op.call))
+    ]
     assert not bare, f"without a docstring: {sorted(bare)}"
 
 
@@ -110,7 +112,9 @@ def test_the_package_offers_its_decorator_version_and_registry() -> None:
     assert tg.REGISTRY is REGISTRY
     assert tg.__version__.count(".") == 2
     assert sorted(tg.__all__) == sorted(set(tg.__all__))
-    assert {"tensor", "Tensor", "grad", "no_grad", "nn", "optim", "cuda", "from_numpy", "from_dlpack"} <= set(tg.__all__)
+    assert {"tensor", "Tensor", "grad", "no_grad", "nn", "optim", "cuda", "from_numpy", "from_dlpack"} <= set(
+        tg.__all__
+    )
 
 
 def test_a_name_that_does_not_exist_is_an_attribute_error() -> None:

@@ -22,7 +22,7 @@ def leaf(array: Any = HOST) -> Tensor:
     return tg.tensor(array, requires_grad=True)
 
 
-# --- NumPy's functions ------------------------------------------------------------------------------------------------
+# --- NumPy's functions -----------------------------------------------------------------------------------------------
 
 CALLS: dict[str, Callable[[Any], Any]] = {
     "exp": numpy.exp,
@@ -99,7 +99,7 @@ def test_a_function_of_numpy_records_and_gives_what_numpy_gives(name: str) -> No
         lambda x: numpy.argmax(x, axis=1),
         lambda x: numpy.all(x > -2),
         lambda x: numpy.any(x > 1, axis=0),
-        lambda x: HOST < x,
+        lambda x: x > HOST,
         lambda x: numpy.equal(x, HOST),
         numpy.isfinite,
         numpy.floor,
@@ -163,7 +163,7 @@ def test_a_function_that_cannot_record_says_so_and_names_the_remedy(name: str, c
 
 
 def test_an_argument_that_cannot_be_recorded_is_named() -> None:
-    with pytest.raises(UnsupportedError, match="numpy.mean.*dtype"):
+    with pytest.raises(UnsupportedError, match=r"numpy\.mean.*dtype"):
         numpy.mean(leaf(), dtype="float64")
 
 
@@ -207,7 +207,7 @@ def test_numpy_does_not_write_into_a_tensor_behind_the_tape(write: Callable[[Any
     numpy.testing.assert_array_equal(x.numpy(), HOST)
 
 
-# --- shared memory ------------------------------------------------------------------------------------------------------
+# --- shared memory ---------------------------------------------------------------------------------------------------
 
 
 def test_from_numpy_and_numpy_share_memory_both_ways() -> None:
@@ -235,7 +235,14 @@ def test_asarray_converts_and_copies_as_asked() -> None:
 
 @pytest.mark.parametrize(
     "leave",
-    [numpy.asarray, numpy.array, lambda t: t.numpy(), numpy.from_dlpack, tg.from_dlpack, lambda t: HOST.__setitem__(0, t[0])],
+    [
+        numpy.asarray,
+        numpy.array,
+        lambda t: t.numpy(),
+        numpy.from_dlpack,
+        tg.from_dlpack,
+        lambda t: HOST.__setitem__(0, t[0]),
+    ],
 )
 def test_leaving_the_tape_unsaid_is_refused_with_the_fix(leave: Callable[[Any], Any]) -> None:
     with pytest.raises(TapeError, match=r"t\.detach\(\)\.numpy\(\)"):
@@ -320,7 +327,7 @@ def test_the_result_of_an_operation_is_not_deep_copied() -> None:
         copy.deepcopy(leaf() * 2)
 
 
-# --- Python's protocols -------------------------------------------------------------------------------------------------
+# --- Python's protocols ----------------------------------------------------------------------------------------------
 
 PROTOCOLS: dict[str, Callable[[Any], Any]] = {
     "len": lambda m: len(m.zeros(3, 2)),
@@ -377,7 +384,7 @@ def test_a_protocol_of_python_does_what_pytorch_does(name: str) -> None:
         assert ours == theirs
 
 
-# --- dtypes -------------------------------------------------------------------------------------------------------------
+# --- dtypes ----------------------------------------------------------------------------------------------------------
 
 DTYPES = ["bool", "uint8", "int8", "int16", "int32", "int64", "float16", "float32", "float64"]
 OPERATIONS: dict[str, Callable[[Any, Any], Any]] = {
@@ -412,7 +419,10 @@ def test_a_python_number_promotes_as_in_pytorch(dtype: str, scalar: Any, operati
     apply = OPERATIONS[operation]
     for shape in ((2,), ()):
         ours, theirs = tg.ones(shape, dtype=dtype), torch.ones(shape, dtype=getattr(torch, dtype))
-        for mine, reference in ((apply(ours, scalar), apply(theirs, scalar)), (apply(scalar, ours), apply(scalar, theirs))):
+        for mine, reference in (
+            (apply(ours, scalar), apply(theirs, scalar)),
+            (apply(scalar, ours), apply(scalar, theirs)),
+        ):
             assert f"torch.{mine.dtype}" == str(reference.dtype)
             numpy.testing.assert_allclose(mine.numpy(), reference.numpy(), rtol=1e-3)
 

@@ -26,14 +26,14 @@ def test_a_long_chain_that_never_ran_backward_is_dropped_without_recursion():
     try:
         y = tg.tensor([1.0], requires_grad=True)
         before = tracemalloc.get_traced_memory()[0]
-        for _ in range(200_000):
+        for _ in range(100_000):
             y = y + 1.0
         held = tracemalloc.get_traced_memory()[0] - before
         y = None
         left = tracemalloc.get_traced_memory()[0] - before
     finally:
         tracemalloc.stop()
-    assert held > 10e6  # the chain really was there
+    assert held > 5e6  # the chain really was there
     assert left < held / 100
 
 
@@ -67,20 +67,21 @@ def _train() -> Iterator[None]:
 
 def test_ten_thousand_training_steps_keep_memory_flat_and_leave_nothing_for_the_garbage_collector():
     steps = _train()
-    for _ in range(500):
-        next(steps)
+    next(steps)
     gc.collect()
     gc.disable()
     try:
+        for _ in range(2_000):  # until the interpreter's free lists are full
+            next(steps)
         early = sys.getallocatedblocks()
-        for _ in range(10_000):
+        for _ in range(8_000):
             next(steps)
         late = sys.getallocatedblocks()
         unreachable = gc.collect()
     finally:
         gc.enable()
     assert unreachable == 0
-    assert abs(late - early) < 200  # blocks, not one for fifty steps
+    assert abs(late - early) < 80  # blocks: not one for a hundred steps
 
 
 def test_double_backward_leaves_nothing_for_the_garbage_collector():

@@ -35,29 +35,32 @@ from tinygrad_mp.creation import (
 )
 from tinygrad_mp.dtypes import (
     bool_ as bool,
-    complex128,
+)
+from tinygrad_mp.dtypes import (
     complex64,
+    complex128,
     float16,
     float32,
     float64,
     get_default_dtype,
+    int8,
     int16,
     int32,
     int64,
-    int8,
     result_type,
     set_default_dtype,
     uint8,
 )
 from tinygrad_mp.errors import (
-    DTypeError,
     DeviceError,
+    DTypeError,
     IndexRangeError,
     MissingPackageError,
     SettingError,
     ShapeError,
     TapeError,
     TinygradError,
+    UnsupportedError,
 )
 from tinygrad_mp.formatting import get_printoptions, printoptions, set_printoptions
 from tinygrad_mp.grad_mode import enable_grad, is_grad_enabled, no_grad, set_grad_enabled
@@ -86,7 +89,6 @@ from tinygrad_mp.ops import (
     cos,
     cumsum,
     diagonal,
-    divide as div,
     dot,
     einsum,
     eq,
@@ -165,10 +167,14 @@ from tinygrad_mp.ops import (
     transpose,
     tril,
     triu,
+    trunc,
     unbind,
     unsqueeze,
     var,
     where,
+)
+from tinygrad_mp.ops import (
+    divide as div,
 )
 from tinygrad_mp.primitive import primitive
 from tinygrad_mp.random import (
@@ -211,17 +217,18 @@ def __getattr__(name: str) -> Any:
 
 
 __all__ = [
+    "REGISTRY",
     "DTypeError",
     "DeviceError",
     "Generator",
     "IndexRangeError",
     "MissingPackageError",
-    "REGISTRY",
     "SettingError",
     "ShapeError",
     "TapeError",
     "Tensor",
     "TinygradError",
+    "UnsupportedError",
     "abs",
     "add",
     "all",
@@ -247,8 +254,8 @@ __all__ = [
     "chunk",
     "clamp",
     "clone",
-    "complex128",
     "complex64",
+    "complex128",
     "contiguous",
     "cos",
     "cuda",
@@ -294,10 +301,10 @@ __all__ = [
     "inf",
     "initial_seed",
     "int",
+    "int8",
     "int16",
     "int32",
     "int64",
-    "int8",
     "is_grad_enabled",
     "isclose",
     "isfinite",
@@ -392,6 +399,7 @@ __all__ = [
     "transpose",
     "tril",
     "triu",
+    "trunc",
     "uint8",
     "unbind",
     "unsqueeze",

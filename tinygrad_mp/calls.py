@@ -117,8 +117,7 @@ def unary_call_with_parameters(op: Op) -> Callable[..., Any]:
             tensor.view_of = view_between(x, out, call, params)
         parent = x.node
         if parent is not None and differentiable and not (switched.count and not grad_mode.enabled):
-            saved = (array if keep_x else None, out if keep_out else None)
-            saved = (*saved, array.shape) if keep_shape else saved
+            saved = (array if keep_x else None, out if keep_out else None, array.shape if keep_shape else None)
             tensor.node = make_node(op, (parent,), saved, {**defaults, **params} if defaults else params, out)
         return tensor
 

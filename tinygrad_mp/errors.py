@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterable, Sequence
-from itertools import islice
+from itertools import islice, zip_longest
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -145,11 +145,12 @@ def _table(operands: Sequence[tuple[str, Any]], written: Sequence[Sequence[_Writ
         (name, *((text,) if any(texts) else ()), *_columns(value))
         for (name, value), text in zip(operands, texts, strict=True)
     ]
-    widths = [max(len(row[column]) for row in rows if column < len(row)) for column in range(max(map(len, rows), default=0))]
-    return tuple("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=False)).rstrip() for row in rows)
+    widths = [max(map(len, column)) for column in zip_longest(*rows, fillvalue="")]
+    padded = ([cell.ljust(width) for cell, width in zip(row, widths, strict=False)] for row in rows)
+    return tuple("  ".join(cells).rstrip() for cells in padded)
 
 
-# --- what happened, read from the stack --------------------------------------------------------------------------------
+# --- what happened, read from the stack ------------------------------------------------------------------------------
 
 _RUNS_LAYERS = ("forward", "__call__", "_call_with_hooks")  # methods of a layer that say nothing of the operation
 _AS_OPERATOR = {
@@ -291,8 +292,9 @@ def _written(frame: Any) -> tuple[str | None, tuple[_Written, ...]]:
     elif isinstance(node, ast.Compare) and len(node.ops) == 1:
         operation, parts = _AS_OPERATOR.get(type(node.ops[0]).__name__), [node.left, *node.comparators]
     elif isinstance(node, ast.Call):
-        method = isinstance(node.func, ast.Attribute) and not isinstance(_held(node.func.value, frame), (ModuleType, type))
-        parts = [*([node.func.value] if method else []), *node.args]  # type: ignore[attr-defined]
+        parts = list(node.args)
+        if isinstance(node.func, ast.Attribute) and not isinstance(_held(node.func.value, frame), (ModuleType, type)):
+            parts.insert(0, node.func.value)  # a method's tensor
         if parts and isinstance(parts[0], (ast.List, ast.Tuple)):
             parts = parts[0].elts  # of cat([a, b]) each is an operand
     found = []

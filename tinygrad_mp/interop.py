@@ -20,56 +20,54 @@ from tinygrad_mp.dtypes import NAMES
 from tinygrad_mp.errors import DeviceError, TapeError, UnsupportedError
 from tinygrad_mp.tape import TensorBase, wrap
 
-_UFUNCS: dict[Any, Callable[..., Any]] = {
-    getattr(numpy, name): function
-    for name, function in {
-        "add": ops.add,
-        "subtract": ops.sub,
-        "multiply": ops.mul,
-        "divide": ops.div,
-        "negative": ops.neg,
-        "positive": ops.clone,
-        "power": ops.pow,
-        "remainder": ops.remainder,
-        "floor_divide": ops.floor_divide,
-        "absolute": ops.abs,
-        "sign": ops.sign,
-        "exp": ops.exp,
-        "expm1": ops.expm1,
-        "log": ops.log,
-        "log1p": ops.log1p,
-        "sqrt": ops.sqrt,
-        "square": ops.square,
-        "reciprocal": ops.reciprocal,
-        "sin": ops.sin,
-        "cos": ops.cos,
-        "tan": ops.tan,
-        "tanh": ops.tanh,
-        "maximum": ops.maximum,
-        "minimum": ops.minimum,
-        "floor": ops.floor,
-        "ceil": ops.ceil,
-        "rint": ops.round,
-        "matmul": ops.matmul,
-        "equal": ops.eq,
-        "not_equal": ops.ne,
-        "less": ops.lt,
-        "less_equal": ops.le,
-        "greater": ops.gt,
-        "greater_equal": ops.ge,
-        "logical_and": ops.logical_and,
-        "logical_or": ops.logical_or,
-        "logical_not": ops.logical_not,
-        "logical_xor": ops.logical_xor,
-        "bitwise_and": ops.bitwise_and,
-        "bitwise_or": ops.bitwise_or,
-        "bitwise_xor": ops.bitwise_xor,
-        "invert": ops.bitwise_not,
-        "isnan": ops.isnan,
-        "isinf": ops.isinf,
-        "isfinite": ops.isfinite,
-    }.items()
+_NAMES: dict[str, Callable[..., Any]] = {
+    "add": ops.add,
+    "subtract": ops.sub,
+    "multiply": ops.mul,
+    "divide": ops.div,
+    "negative": ops.neg,
+    "positive": ops.clone,
+    "power": ops.pow,
+    "remainder": ops.remainder,
+    "floor_divide": ops.floor_divide,
+    "absolute": ops.abs,
+    "sign": ops.sign,
+    "exp": ops.exp,
+    "expm1": ops.expm1,
+    "log": ops.log,
+    "log1p": ops.log1p,
+    "sqrt": ops.sqrt,
+    "square": ops.square,
+    "reciprocal": ops.reciprocal,
+    "sin": ops.sin,
+    "cos": ops.cos,
+    "tan": ops.tan,
+    "tanh": ops.tanh,
+    "maximum": ops.maximum,
+    "minimum": ops.minimum,
+    "floor": ops.floor,
+    "ceil": ops.ceil,
+    "rint": ops.round,
+    "matmul": ops.matmul,
+    "equal": ops.eq,
+    "not_equal": ops.ne,
+    "less": ops.lt,
+    "less_equal": ops.le,
+    "greater": ops.gt,
+    "greater_equal": ops.ge,
+    "logical_and": ops.logical_and,
+    "logical_or": ops.logical_or,
+    "logical_not": ops.logical_not,
+    "logical_xor": ops.logical_xor,
+    "bitwise_and": ops.bitwise_and,
+    "bitwise_or": ops.bitwise_or,
+    "bitwise_xor": ops.bitwise_xor,
+    "invert": ops.bitwise_not,
+    "isnan": ops.isnan,
+    "isinf": ops.isinf,
+    "isfinite": ops.isfinite,
 }
+_UFUNCS: dict[Any, Callable[..., Any]] = {getattr(numpy, name): function for name, function in _NAMES.items()}
 
 
 def _reduce(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -88,6 +86,11 @@ def _spread(function: Callable[..., Any]) -> Callable[..., Any]:
 
 def _transpose(a: Any, axes: Any = None) -> Any:
     return ops.permute(a, axes if axes is not None else tuple(reversed(range(a.ndim))))
+
+
+def _take_along(arr: Any, indices: Any, axis: int) -> Any:
+    array, index = _tensors((arr, indices))
+    return ops.take_along_dim(array, index, axis)
 
 
 def _filled(name: str) -> Callable[..., Any]:
@@ -148,7 +151,7 @@ _FUNCTIONS: dict[Any, Callable[..., Any]] = {
     numpy.tril: lambda m, k=0: ops.tril(m, k),
     numpy.triu: lambda m, k=0: ops.triu(m, k),
     numpy.flip: lambda m, axis=None: ops.flip(m, tuple(range(m.ndim)) if axis is None else axis),
-    numpy.take_along_axis: lambda arr, indices, axis=-1: ops.take_along_dim(*_tensors((arr, indices)), axis),
+    numpy.take_along_axis: lambda arr, indices, axis=-1: _take_along(arr, indices, axis),
     numpy.isclose: lambda a, b, rtol=1e-5, atol=1e-8, equal_nan=False: ops.isclose(a, b, rtol, atol, equal_nan),
     numpy.zeros_like: _filled("zeros_like"),
     numpy.ones_like: _filled("ones_like"),

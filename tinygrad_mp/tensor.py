@@ -493,6 +493,8 @@ class Tensor(NumpyProtocols, TensorBase):
     floor = ops.floor
     ceil = ops.ceil
     round = ops.round
+    trunc = ops.trunc
+    allclose = ops.allclose
     remainder = ops.remainder
     floor_divide = ops.floor_divide
     clone = ops.clone

@@ -65,7 +65,7 @@ def test_changing_what_was_returned_changes_nobody_elses_digits():
 
 
 def test_an_unknown_split_is_named_with_those_that_there_are():
-    with pytest.raises(SettingError, match=r"no split 'validation'\n  fix: .*'train'.*'test'.*None"):
+    with pytest.raises(SettingError, match=r"no split 'validation'\n.*\n  fix: .*'train'.*'test'.*None"):
         digits("validation")
 
 

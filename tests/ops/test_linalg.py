@@ -92,7 +92,7 @@ def test_inner_sizes_that_differ_are_named_with_place_and_remedy():
     assert text.startswith("matmul: the inner sizes differ: x's last axis is 128, y's second-to-last is 64\n")
     for line in (
         "x  (32, 128)  float64  cpu",
-        "y  (64, 10)  float64  cpu",
+        "y  (64, 10)   float64  cpu",
         "at test_linalg.py:",
         "fix: give x 64 columns",
     ):

@@ -14,7 +14,7 @@ import numpy
 import pytest
 
 import tinygrad_mp.ops
-from tinygrad_mp import autograd
+from tinygrad_mp import walk
 from tinygrad_mp.backend import unregister_backend, xp
 from tinygrad_mp.calls import call_for
 from tinygrad_mp.domains import Axes, Positive, Real
@@ -120,7 +120,7 @@ def test_a_gradient_that_is_not_summed_over_broadcast_axes_is_seen(monkeypatch: 
     def forgetful(g: Any, primal: Any) -> Any:
         return g if g.ndim == len(primal.shape) else g.reshape(-1)[: numpy.prod(primal.shape, dtype=int)]
 
-    monkeypatch.setattr(autograd, "project", forgetful)
+    monkeypatch.setattr(walk, "project", forgetful)
     assert _catches_anything(mul.op)
 
 

@@ -105,7 +105,7 @@ def _backend_named(device: Device) -> Backend:
         load = _loaders.get(device.type)
         if load is None:
             known = ", ".join(f'"{name}"' for name in sorted({*_by_name, *_loaders}))
-            raise DeviceError(f"unknown device {str(device)!r}", fix=f'use one of {known}, with an index as in "cuda:0"')
+            raise DeviceError(f"unknown device {str(device)!r}", fix=f'use {known} or "cuda:0"')
         load()
     return _by_name[device.type]
 

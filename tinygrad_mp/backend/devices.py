@@ -6,7 +6,6 @@ from typing import Any
 
 from tinygrad_mp.errors import DeviceError
 
-
 _USE = 'use "cpu", "cuda" or "cuda:0"'
 
 

@@ -89,7 +89,8 @@ def check_range(index: Any, size: int, axis: int, *, negative: bool = True, what
     >>> check_range(numpy.array([[0, 3]]), 3, axis=1)
     Traceback (most recent call last):
         ...
-    tinygrad_mp.errors.IndexRangeError: index 3 at position (0, 1) is out of range for axis 1 with size 3
+    tinygrad_mp.errors.IndexRangeError: check_range: index 3 at position (0, 1) is out of range for axis 1 with size 3
+      ...
       fix: use -3 to 2
     """
     if index.size == 0:

@@ -1,6 +1,6 @@
 """The operations, one theme a file. Everything that records is here; nothing here knows the class Tensor."""
 
-from tinygrad_mp.ops.activation import elu, gelu, leaky_relu, relu, sigmoid, silu, softplus
+from tinygrad_mp.ops.activation import elu, gelu, leaky_relu, logsigmoid, relu, sigmoid, silu, softplus
 from tinygrad_mp.ops.comparison import (
     allclose,
     bitwise_and,
@@ -24,7 +24,7 @@ from tinygrad_mp.ops.comparison import (
 )
 from tinygrad_mp.ops.contraction import einsum
 from tinygrad_mp.ops.copying import flip, repeat, repeat_interleave, roll, tile, tril, triu
-from tinygrad_mp.ops.elementary import ceil, cos, erf, expm1, floor, log1p, round, sin, tan
+from tinygrad_mp.ops.elementary import ceil, cos, erf, expm1, floor, log1p, round, sin, tan, trunc
 from tinygrad_mp.ops.elementwise import (
     abs,
     add,
@@ -149,6 +149,7 @@ __all__ = [
     "logical_not",
     "logical_or",
     "logical_xor",
+    "logsigmoid",
     "logsumexp",
     "lt",
     "masked_fill",
@@ -214,6 +215,7 @@ __all__ = [
     "transpose",
     "tril",
     "triu",
+    "trunc",
     "unbind",
     "unfold",
     "unfold_dim",

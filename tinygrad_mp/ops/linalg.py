@@ -102,8 +102,8 @@ def matmul(input: Any, other: Any) -> Any:
 def _matmul_of_any(input: Any, other: Any, name: str) -> Any:
     """Bring the operands to two or more axes, few of them: one large product is faster than a batch of small ones."""
     if not (hasattr(input, "shape") and hasattr(other, "shape")):
-        problem: TinygradError = DTypeError("an operand is neither a tensor nor an array", fix="multiply by a number with *")
-        raise _located(problem, name, input, other)
+        what = DTypeError("an operand is neither a tensor nor an array", fix="multiply by a number with *")
+        raise _located(what, name, input, other)
     left, right = tuple(input.shape), tuple(other.shape)
     if not left or not right:
         problem = ShapeError("both operands need at least one axis", fix="multiply by a number with *")

@@ -376,10 +376,10 @@ def l1_loss(
     return _between("l1_loss", abs, input, target, size_average, reduce, reduction, weight)
 
 
-def huber_loss(
-    input: Any, target: Any, reduction: str = "mean", delta: float = 1.0, weight: Any = None
-) -> Any:
-    """Half the squared difference up to ``delta``, then linear (Huber, Robust Estimation of a Location Parameter, 1964).
+def huber_loss(input: Any, target: Any, reduction: str = "mean", delta: float = 1.0, weight: Any = None) -> Any:
+    """Half the squared difference up to ``delta``, then linear.
+
+    Source: Huber, Robust estimation of a location parameter, 1964.
 
     >>> from tinygrad_mp import tensor
     >>> from tinygrad_mp.nn import functional as F

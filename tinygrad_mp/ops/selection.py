@@ -53,7 +53,8 @@ def where(condition: Boolean, x: Real, y: Real) -> Any:
     if not hasattr(condition, "dtype") or condition.dtype.kind != "b":
         found = getattr(condition, "dtype", type(condition).__name__)
         raise DTypeError(f"the condition must be boolean, not {found}", fix="compare first, for example x != 0")
-    x_dtype, y_dtype = getattr(x, "dtype", None), getattr(y, "dtype", None)
+    x_dtype: Any = getattr(x, "dtype", None)
+    y_dtype: Any = getattr(y, "dtype", None)
     if x_dtype is None or x_dtype is not y_dtype:
         x, y = promote(x, y)
         if x_dtype is None and y_dtype is None:
@@ -119,7 +120,7 @@ def _clamp_case(sampler: Sampler) -> Any:
 
 
 @primitive(x=lambda g, x, min, max: kept(g, (x >= min) & (x <= max)), cases=_clamp_case)
-def _clamp(x: Real, *, min: float, max: float) -> Any:
+def _clamp(x: Real, *, min: Any, max: Any) -> Any:
     if x.dtype.kind not in "fc" and (isinstance(min, float) or isinstance(max, float)):
         x = x.astype(get_default_dtype())
     return x.clip(min, max)

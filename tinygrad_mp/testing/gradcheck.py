@@ -82,7 +82,7 @@ def gradcheck(
     >>> gradcheck(wrong_square, x)
     Traceback (most recent call last):
         ...
-    tinygrad_mp.testing.gradcheck.GradcheckError: the gradient of the output with respect to input 0 is wrong
+    tinygrad_mp.testing.gradcheck.GradcheckError: gradcheck: the gradient of the output with respect to input 0 is wrong
       worst entry: d output[1] / d input 0[1] is 6 by backward, but 4 by differences
       guess: every entry is 1.5 times too large: a constant factor in a rule
       by backward (rows: entries of the output; columns: entries of input 0; * is the worst)
@@ -91,6 +91,7 @@ def gradcheck(
       by differences
         [0]         1           0
         [1]         0           4 *
+      ...
       fix: correct the rule of the operation; gradcheck its parts one by one to find it
     """
     try:
