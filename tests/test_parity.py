@@ -123,7 +123,6 @@ COUNTERPARTS: dict[str, Callable[..., Any]] = {
     "broadcast_to": lambda x, shape: torch.broadcast_to(x, shape),
     "cast": lambda x, dtype: x.to(dtype),
     "class_losses": lambda x, labels: F.cross_entropy(x, labels, reduction="none"),
-    "class_losses": lambda x, labels: F.cross_entropy(x, labels, reduction="none"),
     "diagonal_embed": _diagonal_embed,
     "floor_divide": lambda x, y: torch.div(x, y, rounding_mode="floor"),
     "fold": lambda x, size, kernel, **params: F.fold(x, output_size=size, kernel_size=kernel, **params),

@@ -318,9 +318,9 @@ def pow(x: Positive, y: Real) -> Any:
     """
     if isinstance(y, NUMBERS) and not isinstance(x, NUMBERS):
         return _power(x, y)
-    if x.dtype.kind in "iu" if hasattr(x, "dtype") else isinstance(x, int):
-        if y.dtype.kind == "i" and bool((y < 0).any()):
-            raise _negative_power()
+    of_integers = x.dtype.kind in "iu" if hasattr(x, "dtype") else isinstance(x, int)
+    if of_integers and y.dtype.kind == "i" and bool((y < 0).any()):
+        raise _negative_power()
     return x**y
 
 
