@@ -22,6 +22,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         return
     import tinygrad_mp as tg
 
-    if not tg.cuda.is_available():
+    try:
+        tg.zeros(1, device="cuda")
+    except tg.DeviceError as error:
         for item in marked:
-            item.add_marker(pytest.mark.skip(reason="needs CuPy and a CUDA device"))
+            item.add_marker(pytest.mark.skip(reason=f"no GPU: {error.problem}; to mend it: {error.fix}"))

@@ -314,7 +314,7 @@ def _named(op: Op, rule: Rule) -> set[str]:
 
 
 def check_reference(op: Op, case: Case) -> None:
-    """A fused primitive agrees with the composition it stands for: values, gradients and second order by theirs."""
+    """A fused primitive agrees with the composition it stands for, in values and gradients."""
     if op.reference is None:
         return
     run = Run(op, case)
