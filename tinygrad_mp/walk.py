@@ -134,9 +134,10 @@ def walk(
                 elif parent.state is summed and not create_graph:
                     before += pulled
                     parent.cotangent = before
+                elif parent.state is held or parent.state is summed:
+                    parent.cotangent, parent.state = before + pulled, summed
                 else:
-                    parent.cotangent = before + pulled
-                    parent.state = summed if parent.state is held else parent.state
+                    raise _two_walks(parent)
             if not retain_graph:
                 node.saved = None
                 node.parents = ()
