@@ -129,6 +129,7 @@ COUNTERPARTS: dict[str, Callable[..., Any]] = {
     "fold_dim": _fold_dim,
     "gather": lambda x, index, dim: torch.gather(x, dim, index),
     "kept": lambda x, mask: torch.where(mask, x, torch.zeros((), dtype=x.dtype)),
+    "linear_without_bias": lambda x, weight: F.linear(x, weight),
     "logsumexp": _over_all_if_empty(torch.logsumexp),
     "mean": _over_all_if_empty(torch.mean),
     "norm": lambda x, p, dim, keepdim: torch.linalg.vector_norm(x, ord=p, dim=dim, keepdim=keepdim),

@@ -7,12 +7,12 @@ from typing import Any
 from tinygrad_mp.backend import array_on, device_of
 from tinygrad_mp.backend.random_bits import bernoulli_mask
 from tinygrad_mp.dtypes import FLOATING
-from tinygrad_mp.errors import DTypeError, SettingError, ShapeError
+from tinygrad_mp.errors import DTypeError, SettingError
 from tinygrad_mp.mutation import in_place
 from tinygrad_mp.ops.activation import elu, gelu, leaky_relu, relu, sigmoid, silu, softplus, tanh
 from tinygrad_mp.ops.gathering import one_hot
 from tinygrad_mp.ops.joining import pad
-from tinygrad_mp.ops.linalg import matmul
+from tinygrad_mp.ops.linear import linear
 from tinygrad_mp.ops.loss import (
     binary_cross_entropy_with_logits,
     cross_entropy,
@@ -51,40 +51,6 @@ __all__ = [
     "tanh",
     "unfold",
 ]
-
-
-def linear(input: Any, weight: Any, bias: Any = None) -> Any:
-    """Affine map, ``input @ weight.T + bias``.
-
-    Shapes
-    ------
-    input : (..., in_features) -> (..., out_features)
-    weight : (out_features, in_features);  bias : (out_features,)
-
-    Errors
-    ------
-    ShapeError if the last axes of input and weight differ. DTypeError if their dtypes do.
-
-    >>> from tinygrad_mp import tensor
-    >>> linear(tensor([1.0, 2.0]), tensor([[1.0, 0.0], [1.0, 1.0]]), tensor([0.0, 10.0]))
-    tensor([ 1., 13.])
-    """
-    if input.shape[-1:] != weight.shape[-1:]:
-        raise _wrong_last_axis(input, weight)
-    product = matmul(input, weight.T)
-    return product if bias is None else product + bias
-
-
-def _wrong_last_axis(input: Any, weight: Any) -> ShapeError:
-    found, wanted = input.shape[-1] if input.shape else "missing", weight.shape[-1]
-    error = ShapeError(
-        f"the input's last axis is {found}, the weight takes {wanted}",
-        fix=f"give this layer {found} inputs, or bring the input to the shape (..., {wanted})"
-        if input.shape
-        else f"bring the input to the shape (..., {wanted})",
-    )
-    error.locate("linear", (("input", input), ("weight", weight)))
-    return error
 
 
 def dropout(input: Any, p: float = 0.5, training: bool = True, inplace: bool = False) -> Any:

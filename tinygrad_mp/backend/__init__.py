@@ -1,5 +1,6 @@
 """Arrays on devices: which module computes on an array, where it lives, how it moves. Knows nothing of gradients."""
 
+from tinygrad_mp.backend.allocator import keep_freed_memory
 from tinygrad_mp.backend.arrays import (
     array_on,
     as_array_on,
@@ -34,3 +35,5 @@ __all__ = [
     "unregister_backend",
     "xp",
 ]
+
+keep_freed_memory()

@@ -53,6 +53,7 @@ from tinygrad_mp.ops.gathering import gather, index_select, masked_fill, one_hot
 from tinygrad_mp.ops.indexing import getitem, setitem
 from tinygrad_mp.ops.joining import cat, chunk, diagonal, narrow, pad, split, stack, unbind
 from tinygrad_mp.ops.linalg import bmm, dot, matmul, mm, mv, outer
+from tinygrad_mp.ops.linear import linear
 from tinygrad_mp.ops.loss import (
     binary_cross_entropy_with_logits,
     cross_entropy,
@@ -142,6 +143,7 @@ __all__ = [
     "l1_loss",
     "le",
     "leaky_relu",
+    "linear",
     "log",
     "log1p",
     "log_softmax",
