@@ -46,9 +46,9 @@ def call_for(op: Op) -> Callable[..., Any]:
 
 def unary_call(op: Op) -> Callable[..., Any]:
     """One input, no parameters."""
-    forward, prepare, numpy_function, pulls = op.forward, op.prepare, op.numpy_function, op.pulls
+    forward, prepare, numpy_function, rule = op.forward, op.prepare, op.numpy_function, op.rules[0]
     keep_x, keep_out, keep_shape = op.keeps_input[0], op.keeps_out, op.keeps_shape[0]
-    differentiable, accepted = op.rules[0] is not None, op.accepted_dtypes
+    differentiable, accepted = rule is not None, op.accepted_dtypes
 
     def call(x: Any, /) -> Any:
         if type(x) is plain_class:
@@ -78,8 +78,7 @@ def unary_call(op: Op) -> Callable[..., Any]:
             return tensor
         node = tensor.node = Node()
         node.op = op
-        node.parents = (parent,)
-        node.rules = pulls
+        node.edges = ((parent, rule),)
         saved = (array if keep_x else None, out if keep_out else None)
         node.saved = (*saved, array.shape) if keep_shape else saved
         node.params = node.hooks = node.cotangent = None
@@ -95,7 +94,7 @@ def unary_call_with_parameters(op: Op) -> Callable[..., Any]:
     """One input and keyword parameters; the output may be a view of the input."""
     forward, prepare, is_view, defaults = op.forward, op.prepare, op.view, op.defaults
     keep_x, keep_out, keep_shape = op.keeps_input[0], op.keeps_out, op.keeps_shape[0]
-    differentiable, accepted = op.rules[0] is not None, op.accepted_dtypes
+    rule, accepted = op.rules[0], op.accepted_dtypes
 
     def call(x: Any, /, **params: Any) -> Any:
         if not isinstance(x, TensorBase):
@@ -116,9 +115,9 @@ def unary_call_with_parameters(op: Op) -> Callable[..., Any]:
         if is_view:
             tensor.view_of = view_between(x, out, call, params)
         parent = x.node
-        if parent is not None and differentiable and not (switched.count and not grad_mode.enabled):
+        if parent is not None and rule is not None and not (switched.count and not grad_mode.enabled):
             saved = (array if keep_x else None, out if keep_out else None, array.shape if keep_shape else None)
-            tensor.node = make_node(op, (parent,), saved, {**defaults, **params} if defaults else params, out)
+            tensor.node = make_node(op, ((parent, rule),), saved, {**defaults, **params} if defaults else params, out)
         return tensor
 
     return call
@@ -128,8 +127,8 @@ def binary_call(op: Op) -> Callable[..., Any]:
     """Two inputs, no parameters."""
     forward, prepare, keep_shapes = op.forward, op.prepare, any(op.keeps_shape)
     accepted, restricted = op.accepted_dtypes or (), op.accepted_dtypes is not None
-    differentiable_x, differentiable_y = (rule is not None for rule in op.rules)
-    rules, rules_x, rules_y = op.pulls, op.pulls[:1], op.pulls[1:]
+    rule_x, rule_y = op.rules
+    differentiable_x, differentiable_y = rule_x is not None, rule_y is not None
     differentiable = differentiable_x and differentiable_y
     only_x, only_y, both = op.kept_when((True, False)), op.kept_when((False, True)), op.kept_when((True, True))
     keeps_nothing = not keep_shapes and not any(both)
@@ -175,11 +174,11 @@ def binary_call(op: Op) -> Callable[..., Any]:
         node = tensor.node = Node()
         node.op = op
         if y_node is None:
-            node.parents, node.rules = (x_node,), rules_x
+            node.edges = ((x_node, rule_x),)
         elif x_node is None:
-            node.parents, node.rules = (y_node,), rules_y
+            node.edges = ((y_node, rule_y),)
         else:
-            node.parents, node.rules = (x_node, y_node), rules
+            node.edges = ((x_node, rule_x), (y_node, rule_y))
         if keeps_nothing:
             node.saved = _NOTHING_SAVED
         else:
@@ -235,15 +234,22 @@ def general_call(op: Op) -> Callable[..., Any]:
             parents = []
         params = {**defaults, **params}
         if op.outputs:
-            return _several_outputs(op, cls, inputs, values, out, tuple(parents), params)
+            return _several_outputs(op, cls, inputs, values, out, parents, params)
         tensor = wrap(cls, as_array_on(values[0], out))
         if op.view:
             tensor.view_of = view_between(inputs[0], tensor.array, call, params)
         if parents:
-            tensor.node = make_node(op, tuple(parents), _saved(op, parents, values, tensor.array), params, tensor.array)
+            saved = _saved(op, parents, values, tensor.array)
+            tensor.node = make_node(op, _edges(op, parents), saved, params, tensor.array)
         return tensor
 
     return call
+
+
+def _edges(op: Op, parents: list[Node | None]) -> tuple[tuple[Node, Any], ...]:
+    """The parents that need a gradient, each with its rule, or with its position among ``*arrays``."""
+    marks: Any = range(len(parents)) if op.variadic else op.rules
+    return tuple((parent, mark) for parent, mark in zip(parents, marks, strict=True) if parent is not None)
 
 
 def _saved(op: Op, parents: list[Node | None], values: tuple[Any, ...], out: Any) -> tuple[Any, ...]:
@@ -269,7 +275,7 @@ def _several_outputs(
     inputs: tuple[Any, ...],
     values: tuple[Any, ...],
     outs: Any,
-    parents: tuple[Node | None, ...],
+    parents: list[Node | None],
     params: dict[str, Any],
 ) -> tuple[Any, ...]:
     """Wrap the outputs. On the tape stand one node for the primitive and, as its children, one for each output."""
@@ -278,10 +284,10 @@ def _several_outputs(
         for position, tensor in enumerate(tensors):
             tensor.view_of = view_between(inputs[0], tensor.array, partial(_output, op, position), params)
     if parents:
-        whole = make_node(op, parents, _saved(op, list(parents), values, None), params, _Several(tensors))
+        whole = make_node(op, _edges(op, parents), _saved(op, parents, values, None), params, _Several(tensors))
         for position, tensor in enumerate(tensors):
             if tensor.array.dtype.kind in "fc":
-                tensor.node = make_node(PART, (whole,), (), position, tensor.array)
+                tensor.node = make_node(PART, ((whole, None),), (), position, tensor.array)
     return tensors
 
 

@@ -86,8 +86,9 @@ def _rebase(tensor: Any, node: Node | None, value_shape: tuple[int, ...]) -> Non
     view = tensor.view_of
     base, steps = (tensor, ()) if view is None else (view.base, view.steps)
     before = None if view is None and node is not None else base.node  # all of it replaced: nothing flows back
-    saved = (None, None, None, base.array.shape, value_shape)
-    base.node = make_node(write.op, (before, node), saved, {"steps": steps}, base.array)  # type: ignore[attr-defined]
+    op = write.op  # type: ignore[attr-defined]
+    edges = tuple((parent, rule) for parent, rule in zip((before, node), op.rules, strict=True) if parent is not None)
+    base.node = make_node(op, edges, (None, None, None, base.array.shape, value_shape), {"steps": steps}, base.array)
 
 
 def in_place(call: Callable[..., Any]) -> Callable[..., Any]:

@@ -60,13 +60,6 @@ with several (at ``picks``), or with parameters too. A plain tuple, because back
 """
 
 
-def _no_derivative(g: Any) -> Any:
-    raise AssertionError("an input without a rule has no parent on the tape")
-
-
-_NO_RULE: Rule = (GIVEN_G, _no_derivative, -1, (), ())
-
-
 class Op:
     """One primitive. ``saved`` values of its nodes lie in the order: inputs, ``out``, shapes of inputs."""
 
@@ -90,7 +83,6 @@ class Op:
         "param_domains",
         "prepare",
         "promotes",
-        "pulls",
         "reference",
         "rules",
         "shapes",
@@ -114,7 +106,6 @@ class Op:
     prepare: Callable[..., tuple[Any, ...]]
     accepted_dtypes: frozenset[Any] | None
     rules: tuple[Rule | None, ...]
-    pulls: tuple[Rule, ...]
     defaults: dict[str, Any]
     domains: dict[str, Any]
     param_domains: dict[str, Any]
@@ -182,7 +173,6 @@ def _read_rules(op: Op, rules: Mapping[str, Any], statics: tuple[str, ...]) -> N
     places = {name: position for position, name in enumerate((*op.input_names, "out"))}
     places |= {f"{name}_shape": count + 1 + position for position, name in enumerate(op.input_names)}
     op.rules = tuple(_read_rule(op, name, rules[name], places, statics) for name in op.input_names)
-    op.pulls = tuple(rule or _NO_RULE for rule in op.rules)
     picked = {pick for rule in op.rules if rule for pick in rule[3]}
     op.keeps_input = tuple(position in picked for position in range(count))
     op.keeps_out = count in picked
@@ -275,4 +265,4 @@ def _first_clash(shapes: list[tuple[int, ...]]) -> str:
 
 PART = Op()
 """The op of a node that stands for one output of a primitive with several; ``params`` is its position."""
-PART.name, PART.rules, PART.pulls, PART.special, PART.elementwise = "part", (), (), True, False
+PART.name, PART.rules, PART.special, PART.elementwise = "part", (), True, False

@@ -20,29 +20,28 @@ class Node:
     """One application of a primitive on the tape.
 
     ``saved`` holds raw arrays in the order of the primitive's inputs, then its output, then input shapes, with None
-    where no rule asks. It is None as a whole once backward has freed the node. ``parents`` holds nodes, never
-    tensors, and ``rules`` the VJP rule that leads to each; where a parent is None, the input needs no gradient. So no
-    reference cycle can form, and a tape dies with its last tensor. ``cotangent`` and ``state`` are used by walks.
+    where no rule asks. It is None as a whole once backward has freed the node. ``edges`` holds, for each input that
+    needs a gradient, the node of that input and the VJP rule that leads to it (the position, if the primitive takes
+    ``*arrays``): nodes, never tensors, so no reference cycle can form, and a tape dies with its last tensor.
+    ``cotangent`` and ``state`` are used by walks.
     ``index`` grows with every node made, so parents have smaller indices than their children.
     """
 
     __slots__ = (
         "cotangent",
         "dtype",
+        "edges",
         "hooks",
         "index",
         "op",
         "params",
-        "parents",
-        "rules",
         "saved",
         "shape",
         "state",
     )
 
     op: Op | None
-    parents: tuple[Node | None, ...]
-    rules: tuple[Any, ...]
+    edges: tuple[tuple[Node, Any], ...]
     saved: tuple[Any, ...] | None
     params: Any
     shape: Any
@@ -51,6 +50,11 @@ class Node:
     hooks: list[Callable[[Any], Any]] | None
     cotangent: Any
     state: object
+
+    @property
+    def parents(self) -> tuple[Node, ...]:
+        """The nodes of the inputs that need a gradient; empty for a leaf, and once backward has freed the node."""
+        return tuple(parent for parent, _ in self.edges)
 
     @property
     def name(self) -> str:
@@ -68,7 +72,7 @@ class Leaf(Node):
 
     def __init__(self, tensor: TensorBase) -> None:
         self.op = self.params = self.hooks = self.cotangent = None
-        self.parents, self.rules, self.saved = (), (), ()
+        self.edges, self.saved = (), ()
         self.shape, self.dtype, self.index = tensor.array.shape, tensor.array.dtype, next_index()
         self.tensor = ref(tensor)
 
@@ -101,11 +105,11 @@ def wrap(cls: type, array: Any, node: Node | None = None) -> Any:
     return tensor
 
 
-def make_node(op: Op, parents: tuple[Node | None, ...], saved: tuple[Any, ...], params: Any, like: Any) -> Node:
+def make_node(op: Op, edges: tuple[tuple[Node, Any], ...], saved: tuple[Any, ...], params: Any, like: Any) -> Node:
     """Put one application of ``op`` on the tape; ``like`` has the output's shape and dtype."""
     node = Node()
-    node.op, node.parents, node.saved, node.params, node.hooks = op, parents, saved, params, None
-    node.rules, node.cotangent = op.pulls, None
+    node.op, node.edges, node.saved, node.params = op, edges, saved, params
+    node.hooks = node.cotangent = None
     node.shape, node.dtype, node.index = like.shape, like.dtype, next_index()
     return node
 

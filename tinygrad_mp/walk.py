@@ -30,8 +30,8 @@ def dependencies(roots: Sequence[Node]) -> list[Node]:
     found = set(roots)
     nodes = list(found)
     for node in nodes:  # the list grows while it is walked
-        for parent in node.parents:
-            if parent is not None and parent not in found:
+        for parent, _ in node.edges:
+            if parent not in found:
                 found.add(parent)
                 nodes.append(parent)
     nodes.sort(key=_by_index)
@@ -75,7 +75,7 @@ def walk(
                 g = run_hooks(node, g)
                 last_write = write_log.latest
             op: Any = node.op
-            rules, saved = node.rules, node.saved
+            edges, saved = node.edges, node.saved
             if not ordinary and useful is not None:
                 if node in targets:
                     arrived[node] = copied(g)
@@ -94,9 +94,9 @@ def walk(
                 if create_graph:
                     saved = _lift(node, saved, g)
                 if op.variadic:
-                    rules = _variadic_rules(node, g, saved)
-            for parent, (kind, function, first, picks, names) in zip(node.parents, rules):  # noqa: B905 - strict costs time
-                if parent is None or not (ordinary or useful is None or parent in useful or parent in targets):
+                    edges = _edges_to_parts(node, g, saved)
+            for parent, (kind, function, first, picks, names) in edges:
+                if not (ordinary or useful is None or parent in useful or parent in targets):
                     continue
                 alike = node.shape == parent.shape and node.dtype is parent.dtype
                 if kind == IS_G and alike:
@@ -140,7 +140,7 @@ def walk(
                     raise _two_walks(parent)
             if not retain_graph:
                 node.saved = None
-                node.parents = ()
+                node.edges = ()
         for node, g in at_leaves.items():
             if useful is None or node in targets:
                 arrived[node] = g if node.hooks is None else run_hooks(node, g)
@@ -181,7 +181,7 @@ def _two_walks(node: Node) -> TapeError:
 
 def _collect_part(node: Node, g: Any, pending: list[Node], mark: object) -> None:
     """Keep the cotangent of one output of several until the walk reaches the primitive they come from."""
-    whole: Any = node.parents[0]
+    whole: Any = node.edges[0][0]
     if whole.cotangent is None:
         whole.cotangent, whole.state = [None] * len(whole.shape), mark
         insort(pending, whole, key=_by_index)
@@ -193,18 +193,19 @@ def _ancestors_of(targets: set[Node], order: list[Node]) -> set[Node]:
     """The nodes of ``order`` from which a walk reaches a target."""
     found: set[Node] = set()
     for node in order:
-        if node.saved is None:  # its parents are gone: nobody knows whether a target lies behind it
+        if node.saved is None:  # its edges are gone: nobody knows whether a target lies behind it
             raise _freed(node)
-        if any(parent in found or parent in targets for parent in node.parents if parent is not None):
+        if any(parent in found or parent in targets for parent, _ in node.edges):
             found.add(node)
     return found
 
 
-def _variadic_rules(node: Node, g: Any, saved: tuple[Any, ...]) -> tuple[Rule, ...]:
-    """A rule for each of ``*arrays`` that returns its part of what the primitive's one rule computes."""
-    _, function, _, picks, names = node.rules[0]
+def _edges_to_parts(node: Node, g: Any, saved: tuple[Any, ...]) -> tuple[tuple[Node, Rule], ...]:
+    """The edges of a primitive of ``*arrays``: each with a rule that returns its part of what the one rule computes."""
+    op: Any = node.op
+    _, function, _, picks, names = op.rules[0]
     parts = function(g, *[saved[i] for i in picks], **{name: node.params[name] for name in names})
-    return tuple((GIVEN_G, partial(_given, part), -1, (), ()) for part in parts)
+    return tuple((parent, (GIVEN_G, partial(_given, parts[i]), -1, (), ())) for parent, i in node.edges)
 
 
 def _given(part: Any, g: Any) -> Any:
@@ -235,10 +236,11 @@ def _lift(node: Node, saved: tuple[Any, ...], g: Any) -> tuple[Any, ...]:
     assert op is not None, "a leaf has saved nothing"
     count = len(op.input_names)
     if op.variadic:
-        inputs: list[Any] = [saved[0] and tuple(map(lift, saved[0], node.parents))]
-    else:  # a node may list only the parents that need a gradient, with their rules
-        origins = {id(rule): parent for rule, parent in zip(node.rules, node.parents, strict=True)}
-        inputs = [lift(value, origins.get(id(rule))) for value, rule in zip(saved[:count], op.pulls, strict=True)]
+        places = {position: parent for parent, position in node.edges}
+        inputs: list[Any] = [saved[0] and tuple(lift(value, places.get(i)) for i, value in enumerate(saved[0]))]
+    else:
+        origins = {id(rule): parent for parent, rule in node.edges}
+        inputs = [lift(value, origins.get(id(rule))) for value, rule in zip(saved[:count], op.rules, strict=True)]
     return (*inputs, lift(saved[count], node), *saved[count + 1 :])
 
 
