@@ -318,3 +318,50 @@ def test_a_subclass_keeps_its_class():
     x = wrap(Marked, np.ones(2))
     assert type(x * 2) is Marked
     assert type(x.exp()) is Marked
+
+
+def test_threads_with_tapes_of_their_own_may_share_leaves():
+    x = leaf(1.0, 2.0, 3.0)
+    wrong = []
+
+    def work(factor: float) -> None:
+        for _ in range(300):
+            (g,) = tg.grad((x * factor * x + x).sum(), x)
+            if g.tolist() != [2 * factor * value + 1 for value in (1.0, 2.0, 3.0)]:
+                wrong.append(g)
+
+    threads = [threading.Thread(target=work, args=(factor,)) for factor in (2.0, 3.0, 4.0)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert wrong == []
+
+
+def test_two_walks_of_different_threads_in_one_tape_are_found_out():
+    x = leaf(1.0)
+    y = x * 2
+    z = (y * 3 + y * 4).sum()
+    errors = []
+
+    def other() -> None:
+        try:
+            tg.grad(z, x, retain_graph=True)
+        except TapeError as error:
+            errors.append(error)
+
+    def meet(g: tg.Tensor) -> None:
+        thread = threading.Thread(target=other)
+        thread.start()
+        thread.join()
+
+    entered = []
+    middle = y * 3
+    z = (middle + y * 4).sum()
+    middle.register_hook(lambda g: entered.append(1) or meet(g) if not entered else None)
+    try:
+        z.backward(retain_graph=True)
+    except TapeError as error:
+        errors.append(error)
+    assert errors
+    assert all("two threads" in str(error) for error in errors)
