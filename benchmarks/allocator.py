@@ -1,7 +1,7 @@
 """What keeping freed memory is worth: ``(a + a) * (a - a)`` with the allocator set up, over without.
 
-Run it with ``python benchmarks/allocator.py``. Each side runs in processes of its own, in turn, because the setting acts
-on a whole process.
+Run it with ``python benchmarks/allocator.py``. Each side runs in processes of its own, in turn, because the setting
+acts on a whole process.
 """
 
 from __future__ import annotations

@@ -5,12 +5,15 @@ Started by ``measure.py`` as ``python -m benchmarks.engines ENGINE WORKLOAD THRE
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import json
 import sys
 import time
 from pathlib import Path
 from typing import Any
+
+import numpy
 
 from benchmarks.workloads import WORKLOADS, Task
 
@@ -36,10 +39,8 @@ def memory(field: str) -> int | None:
 def forget_peak() -> None:
     """Let ``VmHWM`` start anew from the memory now in use, where the system allows it."""
     if _RESET.exists():
-        try:
+        with contextlib.suppress(OSError):
             _RESET.write_text("5")
-        except OSError:
-            pass
 
 
 def load(engine: str, threads: int) -> Any:
@@ -65,24 +66,29 @@ class Bench:
         self.task: Task | None = None
 
     def fresh(self) -> Task:
-        """The task from its first weights; models are built anew, data without a model stay as they are."""
-        if self.task is None or self.task.model is not None:
-            self.task = None  # the old one goes first: two at a time would show in the peak
-            self.task = self.build(self.torch, **self.size)
+        """The task from its first weights: trained for long, its numbers would become denormal, and slow."""
+        self.task = None  # the old one goes first: two at a time would show in the peak
+        self.task = self.build(self.torch, **self.size)
         return self.task
 
     def warm_up(self) -> dict[str, Any]:
-        """Seconds that a step takes roughly, from the last of three."""
+        """Seconds that a step takes roughly, from the last of three, or from one that is long."""
         task = self.fresh()
         for number in range(3):
             start = time.perf_counter()
             task.step(number)
-        return {"seconds": time.perf_counter() - start}
+            seconds = time.perf_counter() - start
+            if seconds > 1:
+                break
+        return {"seconds": seconds}
 
     def run(self, steps: int) -> dict[str, Any]:
-        """Seconds of one step, the mean of ``steps`` that follow a warm-up."""
-        step = self.fresh().step
-        step(0), step(1)
+        """Seconds of one step, the mean of ``steps``; those of a new model follow a warm-up."""
+        task = self.task
+        if task is None or task.model is not None:
+            task = self.fresh()
+            task.step(0), task.step(1)
+        step = task.step
         start = time.perf_counter()
         for number in range(steps):
             step(number)
@@ -101,7 +107,7 @@ class Bench:
                 module.eval()
         losses = [task.step(0).item()]
         leaves = [*task.inputs, *(task.model.parameters() if task.model is not None else ())]
-        norms = [leaf.grad.norm().item() for leaf in leaves]
+        norms = [float(numpy.linalg.norm(leaf.grad.numpy().astype(numpy.float64))) for leaf in leaves]
         return {"losses": losses + [task.step(number).item() for number in range(1, 4)], "gradients": norms}
 
 

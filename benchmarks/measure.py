@@ -9,7 +9,9 @@ import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple
+
+import numpy
 
 from benchmarks.engines import ENGINES, THREAD_VARIABLES
 from benchmarks.workloads import WORKLOADS
@@ -18,7 +20,7 @@ ROOT = Path(__file__).resolve().parent.parent
 THEIRS, OURS = ENGINES
 
 
-class Unavailable(Exception):
+class UnavailableError(Exception):
     """The engine cannot run the workload; the text says what it lacks."""
 
 
@@ -73,8 +75,9 @@ class Worker:
     def __init__(self, engine: str, case: Case) -> None:
         self.engine = engine
         environment = {**os.environ, **{name: str(case.threads) for name in THREAD_VARIABLES}}
+        arguments = [engine, case.workload, str(case.threads), json.dumps(case.size)]
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "benchmarks.engines", engine, case.workload, str(case.threads), json.dumps(case.size)],
+            [sys.executable, "-m", "benchmarks.engines", *arguments],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -82,15 +85,13 @@ class Worker:
             env=environment,
         )
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
+    def stop(self) -> None:
+        """End the process."""
         self.process.kill()
         self.process.communicate()
 
     def ask(self, question: str, *arguments: int) -> Any:
-        """The reply; raises Unavailable if the engine lacks something, RuntimeError if its process died."""
+        """The reply; raises UnavailableError if the engine lacks something, RuntimeError if its process died."""
         assert self.process.stdin is not None
         assert self.process.stdout is not None
         try:
@@ -102,17 +103,19 @@ class Worker:
             raise RuntimeError(f"{self.engine} failed with exit status {self.process.wait()}; its words are above")
         reply = json.loads(line)
         if "missing" in reply:
-            raise Unavailable(reply["missing"])
+            raise UnavailableError(reply["missing"])
         return reply
 
 
 def difference(ours: Sequence[float], theirs: Sequence[float], scale: float | None = None) -> float:
-    """The largest difference, relative to each of theirs or to ``scale``. Not a number stays so."""
-    return float(max((abs(a - b) / (scale or abs(b) or 1.0) for a, b in zip(ours, theirs, strict=True)), default=0.0))
+    """The largest difference, relative to each of theirs or to ``scale``; not a number if one of them is not."""
+    found = [abs(a - b) / (scale or abs(b) or 1.0) for a, b in zip(ours, theirs, strict=True)]
+    return float(numpy.max(found))
 
 
 def measure(case: Case, engines: Sequence[str], rounds: int, seconds: float) -> dict[str, Any]:
-    """Run a case on the engines, ``rounds`` times for ``seconds`` each, and compare if they are two."""
+    """Run a case on the engines, ``rounds`` times (in a series, a third) for ``seconds`` each, and compare them."""
+    rounds = -(-rounds // 3) if case.series else rounds
     result: dict[str, Any] = {**case._asdict(), "size": dict(case.size), "engines": {}}
     workers = [Worker(engine, case) for engine in engines]
     try:
@@ -120,7 +123,7 @@ def measure(case: Case, engines: Sequence[str], rounds: int, seconds: float) -> 
         for worker in workers:
             try:
                 steps[worker] = max(1, round(seconds / worker.ask("warm_up")["seconds"]))
-            except Unavailable as lack:
+            except UnavailableError as lack:
                 result.setdefault("missing", {})[worker.engine] = str(lack)
         times: dict[str, list[float]] = {worker.engine: [] for worker in steps}
         for number in range(rounds):
@@ -137,7 +140,7 @@ def measure(case: Case, engines: Sequence[str], rounds: int, seconds: float) -> 
             }
     finally:
         for worker in workers:
-            worker.__exit__()
+            worker.stop()
     return {**result, **compare(result["engines"])}
 
 

@@ -43,17 +43,16 @@ def integers(high: int, shape: tuple[int, ...], seed: int) -> Any:
 
 def load_weights(torch: Any, model: Any) -> Any:
     """Give the model weights that depend on their names and shapes alone, so that every engine gets the same."""
-    state = {}
-    for name, value in model.state_dict().items():
-        array = value.detach().numpy().copy()
-        draw = numpy.random.default_rng(crc32(name.encode())).uniform(-1, 1, array.shape).astype(numpy.float32)
-        if array.ndim >= 2:
-            array = draw / numpy.float32(array[0].size ** 0.5)
-        elif name.endswith("weight"):  # the scale of a normalisation
-            array = 1 + draw / 10
-        elif name.endswith("bias"):
-            array = draw / 10
-        state[name] = torch.from_numpy(array)
+    state = model.state_dict()
+    for name, parameter in model.named_parameters():
+        shape = tuple(parameter.shape)
+        draw = numpy.random.default_rng(crc32(name.encode())).uniform(-1, 1, shape).astype(numpy.float32)
+        if len(shape) >= 2:
+            draw /= numpy.float32(draw[0].size ** 0.5)
+        else:
+            draw /= 10
+            draw += name.endswith("weight")  # the scale of a normalisation is near 1, a bias near 0
+        state[name] = torch.from_numpy(draw)
     model.load_state_dict(state)
     return model
 
@@ -197,8 +196,7 @@ def character_gpt(torch: Any, batch: int, length: int) -> Task:
     class Block(nn.Module):
         def __init__(self) -> None:
             super().__init__()
-            self.norm1, self.attention = nn.LayerNorm(channels), Attention()
-            self.norm2 = nn.LayerNorm(channels)
+            self.norm1, self.attention, self.norm2 = nn.LayerNorm(channels), Attention(), nn.LayerNorm(channels)
             self.up, self.down = nn.Linear(channels, 4 * channels), nn.Linear(4 * channels, channels)
 
         def forward(self, x: Any) -> Any:
@@ -208,8 +206,7 @@ def character_gpt(torch: Any, batch: int, length: int) -> Task:
     class GPT(nn.Module):
         def __init__(self) -> None:
             super().__init__()
-            self.tokens = nn.Embedding(vocabulary, channels)
-            self.positions = nn.Embedding(length, channels)
+            self.tokens, self.positions = nn.Embedding(vocabulary, channels), nn.Embedding(length, channels)
             self.blocks = nn.Sequential(*[Block() for _ in range(layers)])
             self.norm = nn.LayerNorm(channels)
             self.head = nn.Linear(channels, vocabulary, bias=False)
@@ -273,7 +270,11 @@ def large(torch: Any, entries: int) -> Task:
 WORKLOADS = {
     "W1": Workload("MLP 784-128-10, Adam", mlp, {"batch": 32}, {"batch": 4}, {1: 0.60, 2: 0.65}),
     "W2": Workload(
-        "MLP 784-512-512-10, BatchNorm, Dropout, AdamW", normalised_mlp, {"batch": 128}, {"batch": 4}, {1: 0.75, 2: 0.75}
+        "MLP 784-512-512-10, BatchNorm, Dropout, AdamW",
+        normalised_mlp,
+        {"batch": 128},
+        {"batch": 4},
+        {1: 0.75, 2: 0.75},
     ),
     "W3": Workload("CNN on 28×28, SGD", cnn, {"batch": 64}, {"batch": 2}, {1: 0.95, 2: 1.05}),
     "W4": Workload(
@@ -284,7 +285,11 @@ WORKLOADS = {
         {1: 1.0, 2: 1.10},
     ),
     "W5": Workload(
-        "character GPT, AdamW", character_gpt, {"batch": 16, "length": 64}, {"batch": 2, "length": 8}, {1: 0.95, 2: 1.05}
+        "character GPT, AdamW",
+        character_gpt,
+        {"batch": 16, "length": 64},
+        {"batch": 2, "length": 8},
+        {1: 0.95, 2: 1.05},
     ),
     "W6": Workload(
         "small elementwise operations", chain, {"operations": 1000, "entries": 10}, {"operations": 40}, {1: 0.50}
