@@ -4,6 +4,7 @@ import operator
 from typing import Any
 
 from tinygrad_mp.backend import xp
+from tinygrad_mp.backend.correlation import inside
 from tinygrad_mp.domains import Real
 from tinygrad_mp.errors import ShapeError, TinygradError
 from tinygrad_mp.ops.axes import one_axis
@@ -205,22 +206,12 @@ def _fold(x: Real, *, size: Pair, kernel: Pair, dilation: Pair, padding: Pair, s
     batch, channels = x.shape[0], x.shape[1] // (kernel[0] * kernel[1])
     windows = x.reshape(batch, channels, *kernel, rows, columns)
     images = xp(x).zeros((batch, channels, *size), dtype=x.dtype)
-    across = [_inside(j * dilation[1] - padding[1], stride[1], size[1], columns) for j in range(kernel[1])]
+    across = [inside(j * dilation[1] - padding[1], stride[1], size[1], columns) for j in range(kernel[1])]
     for i in range(kernel[0]):
-        from_rows, to_rows = _inside(i * dilation[0] - padding[0], stride[0], size[0], rows)
+        from_rows, to_rows = inside(i * dilation[0] - padding[0], stride[0], size[0], rows)
         for j, (from_columns, to_columns) in enumerate(across):
             images[:, :, to_rows, to_columns] += windows[:, :, i, j, from_rows, from_columns]
     return images
-
-
-def _inside(offset: int, stride: int, size: int, count: int) -> tuple[slice, slice]:
-    """Of the places ``offset + stride * window``, those in ``[0, size)``: which windows, and which places."""
-    first = max(0, -(offset // stride))  # rounded up
-    last = min(count, -((offset - size) // stride))
-    if last <= first:
-        return slice(0, 0), slice(0, 0)
-    start = offset + stride * first
-    return slice(first, last), slice(start, start + stride * (last - first - 1) + 1, stride)
 
 
 def _unfold_dim_case(sampler: Any) -> Any:

@@ -1,0 +1,234 @@
+"""Correlation of images with small weights by columns (im2col), a bounded part of the columns at a time.
+
+Everything here is in the order channels, height, width, batch. With the batch innermost, what a window shifts over
+lies in long runs, and a range of windows is a range of columns of one matrix, so that products need no rearranging.
+Images may have any strides; those in this very order, without gaps, are the fast ones.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, TypeAlias
+
+from tinygrad_mp.backend.arrays import xp
+
+Pair: TypeAlias = tuple[int, int]
+
+COLUMN_BYTES = 3 << 20
+"""How much memory the columns may take at a time, whatever the batch. Measured: the best from 1 to 4 MiB."""
+
+LEAST_WIDTH = 200
+"""So many windows of one row make a product worth a call."""
+
+
+def correlate(
+    x: Any, weight: Any, bias: Any, out: Any, *, offset: Pair, stride: Pair = (1, 1), dilation: Pair = (1, 1)
+) -> None:
+    """Write into ``out`` the products of all windows with the weight, plus ``bias`` if it is not None.
+
+    Parameters
+    ----------
+    x : array (groups * c, height, width, batch)
+        Counts as zero outside.
+    weight : array (groups, o, c, kernel height, kernel width)
+    bias : array (groups * o,) or None
+    out : array (groups * o, rows, columns, batch)
+        As many windows as it has rows and columns.
+    offset : pair of int
+        The first window begins this far before the first entry; may be negative.
+    stride, dilation : pair of int
+        Distance between windows, and between the entries of one.
+    """
+    module = xp(x)
+    groups, units = weight.shape[:2]
+    chosen = _choose(x, groups, weight.shape[3:], out.shape[1:], stride, dilation)
+    matrices = (weight if chosen is _columns else weight.swapaxes(2, 3)).reshape(groups, units, -1)
+    shifts = None if bias is None else bias.reshape(groups, units, 1)
+    whole = out.reshape(groups, units, -1) if out.flags.c_contiguous else None
+    for (rows, across, samples), columns in chosen(x, weight.shape[3:], out.shape[1:], offset, stride, dilation):
+        factor = columns.reshape(groups, matrices.shape[2], -1)
+        if whole is None:
+            product = module.matmul(matrices, factor)
+        else:
+            start = (rows.start * out.shape[2] + across.start) * out.shape[3] + samples.start
+            product = whole[:, :, start : start + factor.shape[2]]
+            module.matmul(matrices, factor, out=product)
+        if shifts is not None:
+            product += shifts
+        if whole is None:
+            part = out[:, rows, across, samples]
+            part[...] = product.reshape(part.shape)
+
+
+def correlate_weight(
+    x: Any, y: Any, kernel: Pair, groups: int, *, offset: Pair, stride: Pair = (1, 1), dilation: Pair = (1, 1)
+) -> Any:
+    """The transpose of :func:`correlate` in the weight: (groups, o, c, \\*kernel) from ``y``, shaped as its ``out``."""
+    module = xp(x)
+    channels, units = x.shape[0] // groups, y.shape[0] // groups
+    size = channels * kernel[0] * kernel[1]
+    total = None
+    chosen = _choose(x, groups, kernel, y.shape[1:], stride, dilation)
+    for part, columns in chosen(x, kernel, y.shape[1:], offset, stride, dilation):
+        factor = columns.reshape(groups, size, -1).swapaxes(1, 2)
+        product = module.matmul(y[:, *part].reshape(groups, units, -1), factor)
+        if total is None:
+            total = product
+        else:
+            total += product
+    if total is None:
+        total = module.zeros((groups, units, size), dtype=x.dtype)
+    if chosen is _columns:
+        return total.reshape(groups, units, channels, *kernel)
+    return total.reshape(groups, units, kernel[0], channels, kernel[1]).swapaxes(2, 3)
+
+
+def inside(offset: int, stride: int, size: int, count: int) -> tuple[slice, slice]:
+    """Of the places ``offset + stride * window``, those in ``[0, size)``: which windows, and which places.
+
+    >>> inside(-1, 2, 4, 3)
+    (slice(1, 3, None), slice(1, 4, 2))
+    """
+    first = max(0, -(offset // stride))  # rounded up
+    last = min(count, -((offset - size) // stride))
+    if last <= first:
+        return slice(0, 0), slice(0, 0)
+    start = offset + stride * first
+    return slice(first, last), slice(start, start + stride * (last - first - 1) + 1, stride)
+
+
+def _choose(x: Any, groups: int, kernel: Pair, counts: tuple[int, ...], stride: Pair, dilation: Pair) -> Any:
+    """The way to make columns: rolling, where their rows are long enough for a product of each."""
+    fits = groups == 1 and kernel[0] > 1 and dilation[0] == 1 and stride[0] < kernel[0]
+    return _rolling_columns if fits and _width(x, kernel, counts, stride) >= LEAST_WIDTH else _columns
+
+
+def _width(x: Any, kernel: Pair, counts: tuple[int, ...], stride: Pair) -> int:
+    """How many windows of one row can be taken at a time if the columns of some eight rows are to be kept."""
+    held = (min(counts[0], 8) - 1) * stride[0] + kernel[0]
+    width: int = COLUMN_BYTES // max(1, held * x.shape[0] * kernel[1] * x.itemsize)
+    return min(counts[1] * counts[2], width)
+
+
+def _rolling_columns(
+    x: Any, kernel: Pair, counts: tuple[int, ...], offset: Pair, stride: Pair, dilation: Pair
+) -> Iterator[tuple[tuple[slice, slice, slice], Any]]:
+    """As :func:`_columns`, one row of windows at a time and with the entries in the order (row, channel, column).
+
+    What windows see of one row of the image is laid out once. As such rows follow one another, the columns of the next
+    row of windows begin a stride further down the same memory: nothing is copied once for every row of the kernel.
+    """
+    module = xp(x)
+    rows, columns, batch = counts
+    width = _width(x, kernel, counts, stride)
+    across, deep = (width // batch, batch) if width >= batch else (1, width)
+    row_bytes = x.shape[0] * kernel[1] * across * deep * x.itemsize
+    down = max(1, (COLUMN_BYTES // row_bytes - kernel[0]) // stride[0] + 1)
+    buffer: Any = None
+    for those in _starts(columns, across):
+        for samples in _starts(batch, deep):
+            for these in _starts(rows, down):
+                sizes = (those.stop - those.start, samples.stop - samples.start)
+                held = (these.stop - these.start - 1) * stride[0] + kernel[0]
+                entries = held * x.shape[0] * kernel[1] * sizes[0] * sizes[1]
+                if buffer is None:
+                    buffer = module.empty(entries, dtype=x.dtype)
+                laid = buffer[:entries].reshape(held, x.shape[0], kernel[1], *sizes)
+                start = these.start * stride[0] - offset[0], those.start * stride[1] - offset[1]
+                image = x[:, :, :, samples]
+                if not _is_straight(x):
+                    low, high = (min(max(place, 0), x.shape[1]) for place in (start[0], start[0] + held))
+                    image, start = module.ascontiguousarray(image[:, low:high]), (start[0] - low, start[1])
+                _fill(laid.transpose(1, 2, 0, 3, 4)[:, None], image, start, (1, stride[1]), dilation)
+                for row in range(these.start, these.stop):
+                    first = (row - these.start) * stride[0]
+                    yield (slice(row, row + 1), those, samples), laid[first : first + kernel[0]]
+
+
+def _is_straight(x: Any) -> bool:
+    """Whether what windows shift over lies in long runs."""
+    return bool(x.strides[3] == x.itemsize and (x.strides[2] == x.shape[3] * x.itemsize or x.shape[2] == 1))
+
+
+def _columns(
+    x: Any, kernel: Pair, counts: tuple[int, ...], offset: Pair, stride: Pair, dilation: Pair
+) -> Iterator[tuple[tuple[slice, slice, slice], Any]]:
+    """Ranges of rows, columns and samples, and for each its windows (channels, \\*kernel, \\*range) as an array.
+
+    The array is overwritten at the next step.
+    """
+    height, width, batch = x.shape[1:]
+    if (tuple(kernel), stride, offset, tuple(counts)) == (
+        (1, 1),
+        (1, 1),
+        (0, 0),
+        (height, width, batch),
+    ) and x.flags.c_contiguous:
+        if x.size:
+            yield (slice(0, height), slice(0, width), slice(0, batch)), x  # the windows are the entries
+        return
+    module = xp(x)
+    taps = x.shape[0] * kernel[0] * kernel[1]
+    buffer: Any = None
+    for part in _ranges(counts, max(taps, 1) * x.itemsize):
+        rows, across, samples = part
+        sizes = tuple(one.stop - one.start for one in part)
+        entries = taps * sizes[0] * sizes[1] * sizes[2]
+        if buffer is None:
+            buffer = module.empty(entries, dtype=x.dtype)  # the first part is the largest
+        windows = buffer[:entries].reshape(x.shape[0], *kernel, *sizes)
+        top, left = rows.start * stride[0] - offset[0], across.start * stride[1] - offset[1]
+        image = x[:, :, :, samples]
+        if not _is_straight(
+            x
+        ):  # bring what these windows cover into order once, rather than for each entry of a window
+            low = min(max(top, 0), height)
+            high = max(low, min(height, top + (sizes[0] - 1) * stride[0] + (kernel[0] - 1) * dilation[0] + 1))
+            image, top = module.ascontiguousarray(image[:, low:high]), top - low
+        _fill(windows, image, (top, left), stride, dilation)
+        yield part, windows
+
+
+def _fill(windows: Any, image: Any, start: Pair, stride: Pair, dilation: Pair) -> None:
+    """Copy into (channels, \\*kernel, rows, columns, batch) the windows of ``image`` from ``start`` on."""
+    _, tall, wide, rows, columns, _ = windows.shape
+    places = [inside(start[1] + j * dilation[1], stride[1], image.shape[2], columns) for j in range(wide)]
+    for i in range(tall):
+        these, places_down = inside(start[0] + i * dilation[0], stride[0], image.shape[1], rows)
+        if these.start > 0:
+            windows[:, i, :, : these.start] = 0
+        if these.stop < rows:
+            windows[:, i, :, these.stop :] = 0
+        for j, (those, places_across) in enumerate(places):
+            target = windows[:, i, j, these]
+            if those.start > 0:
+                target[:, :, : those.start] = 0
+            if those.stop < columns:
+                target[:, :, those.stop :] = 0
+            target[:, :, those] = image[:, places_down, places_across]
+
+
+def _ranges(counts: tuple[int, ...], bytes_each: int) -> Iterator[tuple[slice, slice, slice]]:
+    """Split (rows, columns, batch) into ranges of windows that follow one another in memory, of bounded size."""
+    rows, columns, batch = counts
+    if not rows * columns * batch:
+        return
+    room = max(1, COLUMN_BYTES // bytes_each)
+    if room >= columns * batch:
+        down, across, deep = room // (columns * batch), columns, batch
+    elif room >= batch:
+        down, across, deep = 1, room // batch, batch
+    else:
+        down, across, deep = 1, 1, room
+    for top in _starts(rows, down):
+        for left in _starts(columns, across):
+            for first in _starts(batch, deep):
+                yield top, left, first
+
+
+def _starts(count: int, most: int) -> Iterator[slice]:
+    """Slices of at most ``most``, about equal, the longest first."""
+    pieces = -(-count // most)
+    size = -(-count // pieces)
+    for start in range(0, count, size):
+        yield slice(start, min(start + size, count))
