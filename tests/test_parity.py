@@ -110,6 +110,96 @@ def _windows(function: Any) -> Callable[..., Any]:
     return lambda x, kernel, **params: function(x, kernel_size=kernel, **params)
 
 
+def _conv2d(x: Any, weight: Any, bias: Any = None, *, padding: Any, **params: Any) -> Any:
+    (top, bottom), (left, right) = padding
+    return F.conv2d(F.pad(x, (left, right, top, bottom)), weight, bias, **params)
+
+
+def _conv2d_input(y: Any, weight: Any, size: Any, groups: int, **params: Any) -> Any:
+    shape = (y.shape[0], weight.shape[1] * groups, *size)
+    x = torch.zeros(shape, dtype=y.dtype, requires_grad=True)
+    out = _conv2d(x, weight, groups=groups, **params)
+    return torch.autograd.grad(out, x, y, create_graph=True)[0]
+
+
+def _conv2d_weight(x: Any, y: Any, size: Any, groups: int, **params: Any) -> Any:
+    shape = (y.shape[1], x.shape[1] // groups, *size)
+    weight = torch.zeros(shape, dtype=y.dtype, requires_grad=True)
+    return torch.autograd.grad(_conv2d(x, weight, groups=groups, **params), weight, y, create_graph=True)[0]
+
+
+def _max_places(x: Any, kernel: Any, **params: Any) -> Any:
+    return F.max_pool2d(x.detach(), kernel, return_indices=True, **params)[1].flatten(2)
+
+
+def _max_spread(y: Any, x: Any, largest: Any, **params: Any) -> Any:
+    flat = torch.zeros_like(x).flatten(2)
+    return flat.scatter_add(2, _max_places(x, **params), y.flatten(2)).reshape(x.shape)
+
+
+def _max_pick(y: Any, x: Any, largest: Any, **params: Any) -> Any:
+    return y.flatten(2).gather(2, _max_places(x, **params)).reshape(largest.shape)
+
+
+def _pool_sum(x: Any, dim: int, size: int, stride: int, padding: int, count: int) -> Any:
+    if not count:
+        return x.narrow(dim, 0, 0)
+    x = x.movedim(dim, -1)
+    reach = (count - 1) * stride + size
+    x = F.pad(x, (padding, max(0, reach - padding - x.shape[-1])))[..., :reach]
+    return x.unfold(-1, size, stride).sum(-1).movedim(-1, dim)
+
+
+def _pool_spread(x: Any, dim: int, length: int, **params: Any) -> Any:
+    shape = (*x.shape[:dim], length, *x.shape[dim + 1 :])
+    source = torch.zeros(shape, dtype=x.dtype, requires_grad=True)
+    return torch.autograd.grad(_pool_sum(source, dim, count=x.shape[dim], **params), source, x, create_graph=True)[0]
+
+
+def _attention(q: Any, k: Any, v: Any, mask: Any, kept: Any, causal: bool, scale: float, p: float) -> Any:
+    # PyTorch's own function, which has no second derivative, is compared in tests/ops/test_attention.py.
+    scores = q @ k.mT * scale
+    if causal:
+        scores = scores.masked_fill(~torch.ones(scores.shape[-2:], dtype=torch.bool).tril(), -torch.inf)
+    if mask is not None:
+        scores = scores.masked_fill(~mask, -torch.inf) if mask.dtype == torch.bool else scores + mask
+    empty = (scores == -torch.inf).all(-1, keepdim=True)
+    weights = torch.softmax(scores.masked_fill(empty, 0.0), -1).masked_fill(empty, 0.0)
+    return (weights if kept is None else weights * kept / (1 - p)) @ v
+
+
+def _resampled(x: Any, dim: int, places: Any) -> Any:
+    low, high = (torch.from_numpy(index) for index in (places.low, places.high))
+    if places.share is None:
+        return x.index_select(dim, low)
+    share = torch.from_numpy(places.share).to(x.dtype).reshape(-1, *[1] * (x.ndim - dim - 1))
+    return x.index_select(dim, low) * (1 - share) + x.index_select(dim, high) * share
+
+
+def _resampled_back(x: Any, length: int, dim: int, places: Any) -> Any:
+    shape = (*x.shape[:dim], length, *x.shape[dim + 1 :])
+    source = torch.zeros(shape, dtype=x.dtype, requires_grad=True)
+    return torch.autograd.grad(_resampled(source, dim, places), source, x, create_graph=True)[0]
+
+
+def _neighbour_sum(x: Any, dim: int, before: int, after: int) -> Any:
+    x = x.movedim(dim, -1)
+    if not x.shape[-1]:
+        return x.movedim(-1, dim) * 1
+    return F.pad(x, (before, after)).unfold(-1, before + after + 1, 1).sum(-1).movedim(-1, dim)
+
+
+def _normalized(function: Any, x: Any, weight: Any, bias: Any) -> Any:
+    """Around two faults of PyTorch: no second derivative with a bias alone, and odd gradients of empty tensors."""
+    if not x.numel():
+        return x + sum(one.sum() * 0 for one in (weight, bias) if one is not None)
+    return function(torch.ones_like(bias) if weight is None and bias is not None else weight, bias)
+
+
+def _trailing(x: Any, axes: int) -> tuple[int, ...]:
+    return tuple(x.shape[x.ndim - axes :])
+
+
 def _as_torch(dtype: Any) -> Any:
     return getattr(torch, numpy.dtype(dtype).name)
 
@@ -123,6 +213,10 @@ COUNTERPARTS: dict[str, Callable[..., Any]] = {
     "broadcast_to": lambda x, shape: torch.broadcast_to(x, shape),
     "cast": lambda x, dtype: x.to(dtype),
     "class_losses": lambda x, labels: F.cross_entropy(x, labels, reduction="none"),
+    "class_slopes": lambda x, labels: torch.softmax(x, 1) - F.one_hot(labels, x.shape[1]).to(x.dtype),
+    "conv2d": _conv2d,
+    "conv2d_input": _conv2d_input,
+    "conv2d_weight": _conv2d_weight,
     "diagonal_embed": _diagonal_embed,
     "floor_divide": lambda x, y: torch.div(x, y, rounding_mode="floor"),
     "fold": lambda x, size, kernel, **params: F.fold(x, output_size=size, kernel_size=kernel, **params),
@@ -131,9 +225,15 @@ COUNTERPARTS: dict[str, Callable[..., Any]] = {
     "kept": lambda x, mask: torch.where(mask, x, torch.zeros((), dtype=x.dtype)),
     "linear_without_bias": lambda x, weight: F.linear(x, weight),
     "logsumexp": _over_all_if_empty(torch.logsumexp),
+    "max_pick": _max_pick,
+    "max_pool2d": lambda x, kernel, **params: F.max_pool2d(x, kernel, **params),
+    "max_pool2d_indices": lambda x, kernel, **params: F.max_pool2d(x, kernel, return_indices=True, **params)[1],
+    "max_spread": _max_spread,
     "mean": _over_all_if_empty(torch.mean),
     "norm": lambda x, p, dim, keepdim: torch.linalg.vector_norm(x, ord=p, dim=dim, keepdim=keepdim),
     "pad": lambda x, pad, value: F.pad(x, [one for pair in reversed(pad) for one in pair], value=value),
+    "pool_spread": _pool_spread,
+    "pool_sum": _pool_sum,
     "put": lambda x, value, indices, axes: _put(x, value, _place(indices, axes, x.ndim)),
     "reshape": lambda x, shape: x.reshape(shape),
     "roll": lambda x, shifts, dims: torch.roll(x, shifts, dims) if dims else x.clone(),
@@ -152,6 +252,23 @@ COUNTERPARTS: dict[str, Callable[..., Any]] = {
     "unfold_dim": lambda x, dim, size, step: x.unfold(dim, size, step),
     "var": _over_all_if_empty(torch.var),
     "zeroed": lambda x: x * 0,
+    "batch_norm": lambda x, weight, bias, eps, moments: _normalized(
+        lambda w, b: torch.batch_norm(x, w, b, None, None, True, 0.1, eps, False), x, weight, bias
+    ),
+    "group_norm": lambda x, weight, bias, groups, eps, moments: _normalized(
+        lambda w, b: torch.group_norm(x, groups, w, b, eps, False), x, weight, bias
+    ),
+    "layer_norm": lambda x, weight, bias, axes, eps, moments: _normalized(
+        lambda w, b: F.layer_norm(x, _trailing(x, axes), w, b, eps), x, weight, bias
+    ),
+    "neighbour_sum": _neighbour_sum,
+    "resample": _resampled,
+    "resample_back": _resampled_back,
+    "rms_norm": lambda x, weight, axes, eps, moments: F.rms_norm(x, _trailing(x, axes), weight, eps),
+    "scale_channels": lambda x, scale, shift: (
+        x * scale.reshape(-1, *[1] * (x.ndim - 2)) + shift.reshape(-1, *[1] * (x.ndim - 2))
+    ),
+    "scaled_dot_product_attention": lambda tensors, causal, scale, p, of_mask: _attention(*tensors, causal, scale, p),
 }
 
 WITHOUT = {

@@ -6,43 +6,80 @@ from typing import Any
 
 from tinygrad_mp.backend import array_on, device_of
 from tinygrad_mp.backend.random_bits import bernoulli_mask
+from tinygrad_mp.dropping import alpha_dropout, dropout1d, dropout2d, feature_alpha_dropout
+from tinygrad_mp.dropping import check_probability as check_probability
 from tinygrad_mp.dtypes import FLOATING
-from tinygrad_mp.errors import DTypeError, SettingError
+from tinygrad_mp.errors import DTypeError
 from tinygrad_mp.mutation import in_place
-from tinygrad_mp.ops.activation import elu, gelu, leaky_relu, relu, sigmoid, silu, softplus, tanh
+from tinygrad_mp.ops.activation import elu, gelu, leaky_relu, logsigmoid, relu, sigmoid, silu, softplus, tanh
+from tinygrad_mp.ops.attention import scaled_dot_product_attention
+from tinygrad_mp.ops.convolution import conv1d, conv2d, conv_transpose1d, conv_transpose2d
+from tinygrad_mp.ops.embedding import embedding
 from tinygrad_mp.ops.gathering import one_hot
 from tinygrad_mp.ops.joining import pad
+from tinygrad_mp.ops.layer_normalization import group_norm, layer_norm, local_response_norm, rms_norm
 from tinygrad_mp.ops.linear import linear
 from tinygrad_mp.ops.loss import (
     binary_cross_entropy_with_logits,
     cross_entropy,
     huber_loss,
     l1_loss,
-    log_softmax,
     mse_loss,
     nll_loss,
     smooth_l1_loss,
-    softmax,
 )
+from tinygrad_mp.ops.max_pooling import adaptive_max_pool1d, adaptive_max_pool2d, max_pool1d, max_pool2d
+from tinygrad_mp.ops.normalization import batch_norm, instance_norm
+from tinygrad_mp.ops.pooling import adaptive_avg_pool1d, adaptive_avg_pool2d, avg_pool1d, avg_pool2d
+from tinygrad_mp.ops.resampling import interpolate, pixel_shuffle, pixel_unshuffle, upsample
+from tinygrad_mp.ops.softmax import log_softmax, softmax
 from tinygrad_mp.ops.window import fold, unfold
 
 __all__ = [
+    "adaptive_avg_pool1d",
+    "adaptive_avg_pool2d",
+    "adaptive_max_pool1d",
+    "adaptive_max_pool2d",
+    "alpha_dropout",
+    "avg_pool1d",
+    "avg_pool2d",
+    "batch_norm",
     "binary_cross_entropy_with_logits",
+    "conv1d",
+    "conv2d",
+    "conv_transpose1d",
+    "conv_transpose2d",
     "cross_entropy",
     "dropout",
+    "dropout1d",
+    "dropout2d",
     "elu",
+    "embedding",
+    "feature_alpha_dropout",
     "fold",
     "gelu",
+    "group_norm",
     "huber_loss",
+    "instance_norm",
+    "interpolate",
     "l1_loss",
+    "layer_norm",
     "leaky_relu",
     "linear",
+    "local_response_norm",
     "log_softmax",
+    "logsigmoid",
+    "max_pool1d",
+    "max_pool2d",
     "mse_loss",
     "nll_loss",
     "one_hot",
     "pad",
+    "pixel_shuffle",
+    "pixel_unshuffle",
     "relu",
+    "rms_norm",
+    "scaled_dot_product_attention",
     "sigmoid",
     "silu",
     "smooth_l1_loss",
@@ -50,6 +87,7 @@ __all__ = [
     "softplus",
     "tanh",
     "unfold",
+    "upsample",
 ]
 
 
@@ -84,9 +122,3 @@ def dropout(input: Any, p: float = 0.5, training: bool = True, inplace: bool = F
 
 def _masked(input: Any, mask: Any) -> Any:
     return input * mask
-
-
-def check_probability(name: str, value: Any, what: str = "p") -> None:
-    """Raise SettingError unless ``value`` is a number in [0, 1]."""
-    if not isinstance(value, (int, float)) or not 0 <= value <= 1:
-        raise SettingError(f"{name}: {what} must be a number between 0 and 1, not {value!r}")

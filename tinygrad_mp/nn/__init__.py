@@ -13,7 +13,11 @@ from tinygrad_mp.nn.activations import (
     Softplus,
     Tanh,
 )
+from tinygrad_mp.nn.attention import MultiheadAttention
 from tinygrad_mp.nn.containers import ModuleDict, ModuleList, ParameterList, Sequential
+from tinygrad_mp.nn.convolution import Conv1d, Conv2d, ConvTranspose1d, ConvTranspose2d
+from tinygrad_mp.nn.dropout import AlphaDropout, Dropout1d, Dropout2d, FeatureAlphaDropout
+from tinygrad_mp.nn.embedding import Embedding
 from tinygrad_mp.nn.layers import Dropout, Flatten, Identity, Linear, Unflatten
 from tinygrad_mp.nn.losses import (
     BCEWithLogitsLoss,
@@ -25,28 +29,77 @@ from tinygrad_mp.nn.losses import (
     SmoothL1Loss,
 )
 from tinygrad_mp.nn.module import Module
+from tinygrad_mp.nn.normalization import (
+    BatchNorm1d,
+    BatchNorm2d,
+    BatchNorm3d,
+    GroupNorm,
+    InstanceNorm1d,
+    InstanceNorm2d,
+    LayerNorm,
+    LocalResponseNorm,
+    RMSNorm,
+)
 from tinygrad_mp.nn.parameter import Parameter
+from tinygrad_mp.nn.pooling import (
+    AdaptiveAvgPool1d,
+    AdaptiveAvgPool2d,
+    AdaptiveMaxPool2d,
+    AvgPool1d,
+    AvgPool2d,
+    MaxPool1d,
+    MaxPool2d,
+)
+from tinygrad_mp.nn.resampling import PixelShuffle, PixelUnshuffle, Upsample
 
 __all__ = [
     "ELU",
     "GELU",
+    "AdaptiveAvgPool1d",
+    "AdaptiveAvgPool2d",
+    "AdaptiveMaxPool2d",
+    "AlphaDropout",
+    "AvgPool1d",
+    "AvgPool2d",
     "BCEWithLogitsLoss",
+    "BatchNorm1d",
+    "BatchNorm2d",
+    "BatchNorm3d",
+    "Conv1d",
+    "Conv2d",
+    "ConvTranspose1d",
+    "ConvTranspose2d",
     "CrossEntropyLoss",
     "Dropout",
+    "Dropout1d",
+    "Dropout2d",
+    "Embedding",
+    "FeatureAlphaDropout",
     "Flatten",
+    "GroupNorm",
     "HuberLoss",
     "Identity",
+    "InstanceNorm1d",
+    "InstanceNorm2d",
     "L1Loss",
+    "LayerNorm",
     "LeakyReLU",
     "Linear",
+    "LocalResponseNorm",
     "LogSoftmax",
     "MSELoss",
+    "MaxPool1d",
+    "MaxPool2d",
     "Module",
     "ModuleDict",
     "ModuleList",
+    "MultiheadAttention",
     "NLLLoss",
     "Parameter",
     "ParameterList",
+    "PixelShuffle",
+    "PixelUnshuffle",
+    "RMSNorm",
     "ReLU",
     "Sequential",
     "SiLU",
@@ -56,6 +109,7 @@ __all__ = [
     "Softplus",
     "Tanh",
     "Unflatten",
+    "Upsample",
     "functional",
     "init",
     "utils",

@@ -8,6 +8,7 @@ from tinygrad_mp.ops.comparison import (
     bitwise_or,
     bitwise_xor,
     eq,
+    equal,
     ge,
     gt,
     isclose,
@@ -59,11 +60,9 @@ from tinygrad_mp.ops.loss import (
     cross_entropy,
     huber_loss,
     l1_loss,
-    log_softmax,
     mse_loss,
     nll_loss,
     smooth_l1_loss,
-    softmax,
 )
 from tinygrad_mp.ops.movement import (
     broadcast_to,
@@ -85,6 +84,7 @@ from tinygrad_mp.ops.norms import norm
 from tinygrad_mp.ops.placement import move, to_dtype
 from tinygrad_mp.ops.reduction import all, any, cumsum, logsumexp, mean, prod, std, sum, var
 from tinygrad_mp.ops.selection import clamp, maximum, minimum, where
+from tinygrad_mp.ops.softmax import log_softmax, softmax
 from tinygrad_mp.ops.window import fold, unfold, unfold_dim
 
 __all__ = [
@@ -120,6 +120,7 @@ __all__ = [
     "einsum",
     "elu",
     "eq",
+    "equal",
     "erf",
     "exp",
     "expand",

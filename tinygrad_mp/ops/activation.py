@@ -36,7 +36,7 @@ def relu(x: Smooth) -> Any:
     return x.clip(0.0, _INF) if x.dtype.kind == "f" else xp(x).maximum(x, 0)
 
 
-@primitive(x=lambda g, x, negative_slope: where(x > 0, g, g * negative_slope))
+@primitive(promotes="floating", x=lambda g, x, negative_slope: where(x > 0, g, g * negative_slope))
 def _leaky_relu(x: Smooth, *, negative_slope: _Slope) -> Any:
     other = x * negative_slope
     return xp(x).maximum(x, other) if negative_slope <= 1 else xp(x).minimum(x, other)

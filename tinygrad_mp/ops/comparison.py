@@ -144,6 +144,19 @@ def allclose(input: Any, other: Any, rtol: float = 1e-5, atol: float = 1e-8, equ
     return bool(getattr(close, "array", close).all())
 
 
+def equal(input: Any, other: Any) -> bool:
+    """Whether two tensors have the same shape and the same values. NaN equals nothing.
+
+    >>> from tinygrad_mp import tensor
+    >>> equal(tensor([1.0, 2.0]), tensor([1.0, 2.0])), equal(tensor([1.0]), tensor([1.0, 1.0]))
+    (True, False)
+    """
+    if input.shape != other.shape:
+        return False
+    same = eq(input, other)
+    return bool(getattr(same, "array", same).all())
+
+
 # --- logic: whether an entry is zero or not -------------------------------------------------------------------------
 
 

@@ -77,9 +77,9 @@ def log1p(x: OpenUnit) -> Any:
 # kind: tanh keeps the relative error of its argument near 0 and forgives all of it where it saturates. P and Q are
 # our own fit to atanh(erf(x)) / x, by iterated weighted least squares at 50 digits (mpmath); the error that they
 # bring to erf is at most 3.4e-9 for degree 3 and 1.1e-17 for degree 9. No coefficient is negative: nothing cancels.
-# Each row: where erf has become 1, then P and Q, highest power first.
+# Each row: where both erf and NumPy's tanh have become 1, then P and Q, highest power first.
 _ERF_FLOAT32 = (
-    4.0,
+    4.5,
     (2.178017829490699e-3, 4.2644100915645244e-2, 2.7980337613840056e-1, 1.12837917081938),
     (3.2486886000411064e-4, 2.3688023501847757e-2, 1.568895195247488e-1, 1.0),
 )

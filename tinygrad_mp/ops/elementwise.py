@@ -175,7 +175,7 @@ def divide(input: Any, other: Any, *, rounding_mode: str | None = None) -> Any:
         return floor_divide(input, other)
     if rounding_mode == "trunc":
         return _truncate_divide(input, other)
-    raise SettingError(f'div: rounding_mode {rounding_mode!r} is unknown; use None, "trunc" or "floor"')
+    raise SettingError(f"rounding_mode {rounding_mode!r} is unknown", fix='use None, "trunc" or "floor"')
 
 
 # --- sign and size --------------------------------------------------------------------------------------------------
@@ -183,7 +183,7 @@ def divide(input: Any, other: Any, *, rounding_mode: str | None = None) -> Any:
 
 @primitive(elementwise=True, x=lambda g, x: g * sign(x))
 def abs(x: Smooth) -> Any:
-    """``|x|``; the gradient at 0 is 0.
+    """``|x|``; the gradient at 0 is 0, and at NaN it is NaN (0 in PyTorch).
 
     >>> from tinygrad_mp import tensor
     >>> tensor([-1.5, 2.0]).abs()
@@ -194,7 +194,7 @@ def abs(x: Smooth) -> Any:
 
 @primitive(x=lambda g: zeroed(g))
 def sign(x: Smooth) -> Any:
-    """-1, 0 or 1, in the dtype of ``x``. Its gradient is zero.
+    """-1, 0 or 1, in the dtype of ``x``; NaN at NaN (0 in PyTorch). Its gradient is zero.
 
     >>> from tinygrad_mp import tensor
     >>> tensor([-1.5, 0.0, 2.0]).sign()

@@ -1,103 +1,25 @@
-"""Losses, computed on logits where there are any: softmax, cross-entropy and its kin, and losses between numbers.
+"""Losses, computed on logits where there are any: cross-entropy and its kin, and losses between numbers.
 
 Every loss takes ``reduction``: "mean", "sum" or "none". Shapes must agree exactly: a target of shape (n,) against an
 input of shape (n, 1) would broadcast to (n, n) and train on nonsense, so it raises.
 """
 
+import math
 from typing import Any
 
-from tinygrad_mp.backend import is_array, xp
+from tinygrad_mp.backend import xp
 from tinygrad_mp.domains import Real, Sampler
 from tinygrad_mp.dtypes import FLOATING
 from tinygrad_mp.errors import DTypeError, IndexRangeError, SettingError, ShapeError, TinygradError
-from tinygrad_mp.ops.activation import softplus
-from tinygrad_mp.ops.axes import one_axis
-from tinygrad_mp.ops.elementwise import abs, exp, square
+from tinygrad_mp.ops.activation import logsigmoid
+from tinygrad_mp.ops.elementwise import abs, square
 from tinygrad_mp.ops.gathering import gather, one_hot
 from tinygrad_mp.ops.movement import reshape, squeeze, unsqueeze
 from tinygrad_mp.ops.placement import to_dtype
 from tinygrad_mp.ops.reduction import mean, sum
-from tinygrad_mp.ops.selection import clamp
+from tinygrad_mp.ops.selection import clamp, kept
+from tinygrad_mp.ops.softmax import below_maximum, log_softmax, softmax, softmax_rule, total_along
 from tinygrad_mp.primitive import primitive
-
-# --- softmax ----------------------------------------------------------------------------------------------------------
-
-
-def _softmax_case(sampler: Sampler) -> Any:
-    shape = sampler.shape(min_dims=1, min_side=1)
-    return (sampler.array(shape),), {"dim": sampler.integer(0, len(shape) - 1)}
-
-
-def _softmax_rule(g: Any, out: Any, dim: int) -> Any:
-    weighted = g * out
-    return weighted - out * sum(weighted, dim=dim, keepdim=True)
-
-
-@primitive(promotes="floating", cases=_softmax_case, x=_softmax_rule)
-def _softmax(x: Real, *, dim: int) -> Any:
-    powers = xp(x).exp(_below_maximum(x, dim))
-    powers /= powers.sum(axis=dim, keepdims=True)
-    return powers
-
-
-@primitive(
-    promotes="floating",
-    cases=_softmax_case,
-    x=lambda g, out, dim: g - exp(out) * sum(g, dim=dim, keepdim=True),
-)
-def _log_softmax(x: Real, *, dim: int) -> Any:
-    below = _below_maximum(x, dim)
-    below -= xp(x).log(xp(x).exp(below).sum(axis=dim, keepdims=True))
-    return below
-
-
-def _below_maximum(x: Any, dim: int) -> Any:
-    """``x`` less its maximum along ``dim``, which keeps every power at most 1; a slice of -inf stays -inf."""
-    if x.shape[dim] == 0:
-        return x.copy()
-    top = x.max(axis=dim, keepdims=True)
-    return x - xp(x).where(xp(x).isfinite(top), top, xp(x).zeros_like(top))
-
-
-def _axis_of(input: Any, dim: Any) -> int:
-    # Without dim, PyTorch takes axis 0 of 0-d, 1-d and 3-d inputs and axis 1 of the others, and warns. Say it instead.
-    if dim is None:
-        raise SettingError("softmax along which axis?", fix="pass dim=, often -1")
-    return one_axis(dim, input.ndim)
-
-
-def softmax(input: Any, dim: int | None = None, *, dtype: Any = None) -> Any:
-    """``exp(input)`` divided by its sum along ``dim``; stable for logits of any size.
-
-    Shape of ``input``; its dtype, or ``dtype``, to which it is cast first. SettingError without ``dim``.
-
-    >>> from tinygrad_mp import tensor
-    >>> tensor([0.0, 1000.0]).softmax(-1)
-    tensor([0., 1.])
-    """
-    return _along(_softmax, input, dim, dtype)
-
-
-def log_softmax(input: Any, dim: int | None = None, *, dtype: Any = None) -> Any:
-    """``log(softmax(input, dim))``, exact where softmax itself underflows.
-
-    Shape of ``input``; its dtype, or ``dtype``, to which it is cast first. SettingError without ``dim``.
-
-    >>> from tinygrad_mp import tensor
-    >>> tensor([0.0, 1000.0]).log_softmax(-1)
-    tensor([-1000.,     0.])
-    """
-    return _along(_log_softmax, input, dim, dtype)
-
-
-def _along(call: Any, input: Any, dim: Any, dtype: Any) -> Any:
-    axis = _axis_of(input, dim)
-    if dtype is not None:
-        input = to_dtype(input, dtype)
-    if input.ndim == 0:
-        return reshape(call(reshape(input, (1,)), dim=0), ())
-    return call(input, dim=axis)
-
 
 # --- classes ----------------------------------------------------------------------------------------------------------
 
@@ -109,27 +31,41 @@ def _class_losses_case(sampler: Sampler) -> Any:
 
 def _minus_log_softmax_at(x: Any, labels: Any) -> Any:
     """The composition that :func:`_class_losses` fuses."""
-    return -squeeze(gather(_log_softmax(x, dim=1), 1, unsqueeze(labels, 1)), 1)
+    return -squeeze(gather(log_softmax(x, 1), 1, unsqueeze(labels, 1)), 1)
 
 
-def _class_losses_rule(g: Any, x: Any, labels: Any) -> Any:
-    wrong = _softmax(x, dim=1) - to_dtype(one_hot(labels, x.shape[1]), x.dtype)
-    return unsqueeze(g, 1) * wrong
+def _softmax_minus_one_hot(x: Any, labels: Any) -> Any:
+    """The composition that :func:`_class_slopes` fuses."""
+    return softmax(x, 1) - to_dtype(one_hot(labels, x.shape[1]), x.dtype)
+
+
+@primitive(
+    promotes=None,
+    cases=_class_losses_case,
+    reference=_softmax_minus_one_hot,
+    x=lambda g, x: softmax_rule(g, softmax(x, 1), 1),
+    labels=None,
+)
+def _class_slopes(x: Real, labels: Any) -> Any:
+    """The derivative of :func:`_class_losses`: softmax less 1 at each row's label. No one-hot matrix is made."""
+    slopes = softmax(x, 1)
+    slopes[xp(x).arange(x.shape[0]), labels] -= 1
+    return slopes
 
 
 @primitive(
     promotes=None,
     cases=_class_losses_case,
     reference=_minus_log_softmax_at,
-    x=_class_losses_rule,
+    x=lambda g, x, labels: unsqueeze(g, 1) * _class_slopes(x, labels),
     labels=None,
 )
 def _class_losses(x: Real, labels: Any) -> Any:
     """The cross-entropy of each row of logits, shape (n, classes), with its label, shape (n,)."""
     module = xp(x)
-    below = _below_maximum(x, 1)
+    below = below_maximum(x, 1)
     at_label = below[module.arange(x.shape[0]), labels]
-    return module.log(module.exp(below).sum(axis=1)) - at_label
+    return module.log(total_along(module.exp(below), 1)[:, 0]) - at_label
 
 
 def cross_entropy(
@@ -176,26 +112,13 @@ def cross_entropy(
     _check_reduction(name, size_average, reduce, reduction)
     if not 0.0 <= label_smoothing <= 1.0:
         raise SettingError(f"{name}: label_smoothing must lie in [0, 1], not {label_smoothing}")
-    axis = _class_axis(name, input)
+    axis = _class_axis(name, input, target, weight)
     if target.dtype.kind == "f":
         return _soft_cross_entropy(input, target, weight, axis, reduction, label_smoothing)
-    _check_labels(name, input, target, axis, ignore_index)
-    if weight is None and not label_smoothing and input.ndim == 2:
-        counted = _counted(target, ignore_index)
-        if counted is None:
-            return _reduced(_class_losses(input, target), reduction)
-    logs = log_softmax(input, axis)
-    if not label_smoothing:
-        return nll_loss(logs, target, weight, ignore_index=ignore_index, reduction=reduction)
-    losses = nll_loss(logs, target, weight, ignore_index=ignore_index, reduction="none")
-    spread = -sum(logs if weight is None else logs * _along_classes(weight, logs, axis), dim=axis)
-    counted = _counted(target, ignore_index)
-    if counted is not None:
-        spread = spread * to_dtype(counted, spread.dtype)
-    losses = losses * (1 - label_smoothing) + spread * (label_smoothing / logs.shape[axis])
-    if reduction != "mean":
-        return _reduced(losses, reduction)
-    return sum(losses) / _total_weight(target, weight, ignore_index, losses)
+    labels, counted = _read_labels(name, input, target, axis, ignore_index)
+    if weight is None and counted is None and not label_smoothing and input.ndim == 2:
+        return _reduced(_class_losses(input, labels), reduction)
+    return _label_losses(log_softmax(input, axis), labels, weight, axis, counted, reduction, label_smoothing)
 
 
 def _soft_cross_entropy(input: Any, target: Any, weight: Any, axis: int, reduction: str, smoothing: float) -> Any:
@@ -241,64 +164,79 @@ def nll_loss(
     """
     name = "nll_loss"
     _check_reduction(name, size_average, reduce, reduction)
-    axis = _class_axis(name, input)
-    _check_labels(name, input, target, axis, ignore_index)
-    counted = _counted(target, ignore_index)
-    labels = target if counted is None else target * to_dtype(counted, target.dtype)
-    losses = -squeeze(gather(input, axis, unsqueeze(to_dtype(labels, "int64"), axis)), axis)
-    if weight is not None:
-        losses = losses * weight[labels]
+    axis = _class_axis(name, input, target, weight)
+    labels, counted = _read_labels(name, input, target, axis, ignore_index)
+    return _label_losses(input, labels, weight, axis, counted, reduction, 0.0)
+
+
+def _label_losses(
+    logs: Any, labels: Any, weight: Any, axis: int, counted: Any, reduction: str, smoothing: float
+) -> Any:
+    """Minus the log-probabilities at ``labels``, an array; 0 where ``counted``, if given, is False."""
+    places = labels if counted is None else labels * counted
+    factor = None if weight is None else weight[places]
+    losses = -squeeze(gather(logs, axis, unsqueeze(places, axis)), axis)
+    if factor is not None:
+        losses = losses * factor
+    if smoothing:
+        spread = -sum(logs if weight is None else logs * _along_classes(weight, logs, axis), dim=axis)
+        losses = losses * (1 - smoothing) + spread * (smoothing / logs.shape[axis])
     if counted is not None:
-        losses = losses * to_dtype(counted, losses.dtype)
-    if reduction != "mean" or (weight is None and counted is None):
+        losses = kept(losses, counted)
+    if reduction != "mean":
         return _reduced(losses, reduction)
-    return sum(losses) / _total_weight(target, weight, ignore_index, losses)
+    if not labels.size or (counted is not None and not counted.any()):
+        return sum(losses) + math.nan  # the mean of nothing; its gradient is zero, as in PyTorch
+    if factor is None:
+        return mean(losses) if counted is None else sum(losses) / int(counted.sum())
+    return sum(losses) / sum(factor if counted is None else kept(factor, counted))
 
 
-def _class_axis(name: str, input: Any) -> int:
+def _class_axis(name: str, input: Any, target: Any, weight: Any) -> int:
+    """Where the classes of the logits lie, once it is sure that they have them and that ``weight`` fits them."""
+    _check_tensors(name, input, target)
     if input.ndim == 0:
         raise ShapeError(f"{name}: the input has no class axis", fix="give it shape (classes,) or (n, classes, ...)")
     if input.dtype not in FLOATING:
         raise DTypeError(f"{name}: logits must be floating, not {input.dtype}", fix="input.float()")
-    return 0 if input.ndim == 1 else 1
+    axis = 0 if input.ndim == 1 else 1
+    if weight is not None:
+        if tuple(weight.shape) != (input.shape[axis],):
+            problem = f"the weight needs shape ({input.shape[axis]},), one for each class"
+            raise _located(ShapeError(problem, fix="check its shape"), name, input, weight, "weight")
+        if weight.dtype != input.dtype:
+            problem = f"the weight must have the dtype of the input, {input.dtype}, not {weight.dtype}"
+            raise _located(DTypeError(problem, fix="weight.to(input.dtype)"), name, input, weight, "weight")
+    return axis
 
 
-def _check_labels(name: str, input: Any, target: Any, axis: int, ignore_index: int) -> None:
-    """Class indices have the input's shape without its class axis, an integer dtype, and lie in range."""
+def _read_labels(name: str, input: Any, target: Any, axis: int, ignore_index: int) -> tuple[Any, Any]:
+    """The class indices as an int64 array, and a boolean array of which of them count: None if all do.
+
+    They have the input's shape without its class axis, an integer dtype, and lie in range unless they are ignored.
+    """
     expected = input.shape[:axis] + input.shape[axis + 1 :]
     if target.dtype.kind not in "iu":
-        problem = f"a target of {target.dtype} holds neither class indices (integers) nor probabilities (floating)"
+        wanted = "class indices (integers)" + (" nor probabilities (floating)" if name == "cross_entropy" else "")
+        problem = f"a target of {target.dtype} holds {'neither' if 'nor' in wanted else 'no'} {wanted}"
         raise _located(DTypeError(problem, fix="target.long()"), name, input, target)
     if target.shape != expected:
         raise _mismatch(name, f"class indices need shape {tuple(expected)}", input, target)
-    labels = target.array if hasattr(target, "array") else target
+    labels = (target.array if hasattr(target, "array") else target).astype("int64", copy=False)
     classes = input.shape[axis]
-    outside = ((labels < 0) | (labels >= classes)) & (labels != ignore_index)
-    if bool(outside.any()):
+    all_in_range = not labels.size or bool((labels.min() >= 0) & (labels.max() < classes))
+    if all_in_range and not 0 <= ignore_index < classes:
+        return labels, None
+    counted = labels != ignore_index
+    outside = ((labels < 0) | (labels >= classes)) & counted
+    if not all_in_range and bool(outside.any()):
         place = tuple(int(axis_places[0]) for axis_places in outside.nonzero()) if outside.ndim else ()
         error = IndexRangeError(
             f"class label {int(labels[place])} at {place} is out of range: there are {classes} classes",
             fix=f"labels run from 0 to {classes - 1}; ignore_index is {ignore_index}",
         )
         raise _located(error, name, input, target)
-
-
-def _counted(target: Any, ignore_index: int) -> Any:
-    """Which examples count, as a boolean array; None if all do."""
-    labels = target.array if hasattr(target, "array") else target
-    counted = labels != ignore_index
-    return None if bool(counted.all()) else counted
-
-
-def _total_weight(target: Any, weight: Any, ignore_index: int, losses: Any) -> Any:
-    """The sum of the weights of the examples that count: what "mean" divides by."""
-    counted = _counted(target, ignore_index)
-    if weight is None:
-        return xp(counted).count_nonzero(counted).astype(losses.dtype) if counted is not None else losses.numel()
-    raw = weight.array if hasattr(weight, "array") else weight
-    labels = target.array if hasattr(target, "array") else target
-    chosen = raw[labels if counted is None else labels * counted]
-    return (chosen if counted is None else chosen * counted.astype(chosen.dtype)).sum().astype(losses.dtype)
+    return labels, None if bool(counted.all()) else counted
 
 
 def _along_classes(weight: Any, like: Any, axis: int) -> Any:
@@ -341,9 +279,9 @@ def binary_cross_entropy_with_logits(
     name = "binary_cross_entropy_with_logits"
     _check_reduction(name, size_average, reduce, reduction)
     _check_same_shape(name, input, target)
-    missing = softplus(-input)  # -log(sigmoid(input))
+    present = logsigmoid(input)
     factor = None if pos_weight is None else (pos_weight - 1) * target + 1
-    losses = (1 - target) * input + (missing if factor is None else factor * missing)
+    losses = (1 - target) * input - (present if factor is None else factor * present)
     return _reduced(losses if weight is None else losses * weight, reduction)
 
 
@@ -379,6 +317,9 @@ def l1_loss(
 def huber_loss(input: Any, target: Any, reduction: str = "mean", delta: float = 1.0, weight: Any = None) -> Any:
     """Half the squared difference up to ``delta``, then linear.
 
+    ShapeError if the shapes differ; ``weight`` has the same shape too. "mean" is the mean of the weighted losses, as in
+    PyTorch, while :func:`mse_loss` and :func:`l1_loss` divide by the sum of the weights.
+
     Source: Huber, Robust estimation of a location parameter, 1964.
 
     >>> from tinygrad_mp import tensor
@@ -388,7 +329,9 @@ def huber_loss(input: Any, target: Any, reduction: str = "mean", delta: float = 
     """
     if not delta > 0:
         raise SettingError(f"huber_loss: delta must be positive, not {delta}")
-    return _between("huber_loss", lambda gap: _huber(gap, delta), input, target, None, None, reduction, weight)
+    _check_reduction("huber_loss", None, None, reduction)
+    losses = _between("huber_loss", lambda gap: _huber(gap, delta), input, target, None, None, "none", weight)
+    return _reduced(losses, reduction)
 
 
 def smooth_l1_loss(
@@ -426,7 +369,7 @@ def _between(
     if weight is None:
         return _reduced(losses, reduction)
     if weight.shape != losses.shape:
-        raise _mismatch(name, "the weight needs the shape of the input", input, weight)
+        raise _mismatch(name, "the weight needs the shape of the input", input, weight, "weight")
     weighted = losses * weight
     return sum(weighted) / sum(weight) if reduction == "mean" else _reduced(weighted, reduction)
 
@@ -448,20 +391,24 @@ def _check_reduction(name: str, size_average: Any, reduce: Any, reduction: str) 
 
 
 def _check_same_shape(name: str, input: Any, target: Any) -> None:
+    _check_tensors(name, input, target)
     if input.shape != target.shape:
         raise _mismatch(name, "the target needs the shape of the input", input, target)
 
 
-def _mismatch(name: str, problem: str, input: Any, target: Any) -> TinygradError:
-    fix = f"reshape the target, for example target.reshape({tuple(input.shape)})"
-    hint = fix if is_array(getattr(target, "array", target)) and _same_size(input, target) else "check the two shapes"
-    return _located(ShapeError(problem, fix=hint), name, input, target)
+def _check_tensors(name: str, input: Any, target: Any) -> None:
+    for role, value in (("input", input), ("target", target)):
+        if not hasattr(value, "dtype"):
+            raise DTypeError(f"{name}: the {role} is {type(value).__name__}, no tensor", fix="tinygrad_mp.tensor(...)")
 
 
-def _same_size(input: Any, target: Any) -> bool:
-    return bool(getattr(input, "array", input).size == getattr(target, "array", target).size)
+def _mismatch(name: str, problem: str, input: Any, other: Any, role: str = "target") -> TinygradError:
+    reshaped = f"{role}.reshape({tuple(input.shape)})"
+    same_size = math.prod(input.shape) == math.prod(other.shape)
+    hint = f"reshape it, for example {reshaped}" if same_size else "check the two shapes"
+    return _located(ShapeError(problem, fix=hint), name, input, other, role)
 
 
-def _located(error: TinygradError, name: str, input: Any, target: Any) -> TinygradError:
-    error.locate(name, (("input", input), ("target", target)))
+def _located(error: TinygradError, name: str, input: Any, other: Any, role: str = "target") -> TinygradError:
+    error.locate(name, (("input", input), (role, other)))
     return error

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy
 
-from tinygrad_mp.backend import xp
+from tinygrad_mp.backend import is_array, xp
 from tinygrad_mp.domains import Boolean, Domain, Real, Sampler
 from tinygrad_mp.dtypes import get_default_dtype, promote, result_type
 from tinygrad_mp.errors import DTypeError, SettingError
@@ -17,7 +17,6 @@ _INTEGER_OF_SIZE = {2: "int16", 4: "int32", 8: "int64"}
 def module_of(x: Any, y: Any) -> Any:
     """The module that computes on two operands, of which one may be a Python number."""
     return xp(y) if isinstance(x, NUMBERS) else xp(x)
-
 
 
 @primitive(promotes=None, linear=True, x=lambda g, mask: kept(g, mask), mask=None)
@@ -56,14 +55,18 @@ def where(condition: Boolean, x: Real, y: Real) -> Any:
     x_dtype: Any = getattr(x, "dtype", None)
     y_dtype: Any = getattr(y, "dtype", None)
     if x_dtype is None or x_dtype is not y_dtype:
-        x, y = promote(x, y)
-        if x_dtype is None and y_dtype is None:
-            x = xp(condition).asarray(x, dtype=result_type(x, y))
+        x, y = promote(x, y) if is_array(x) or is_array(y) else _scalars_as_arrays(condition, x, y)
     elif type(x) is type(y) is numpy.ndarray and x_dtype.kind == "f" and condition.size > 1000:
         # On masks without a pattern numpy.where is slow: every entry is a branch that the processor guesses wrong.
         bits, all_bits = _INTEGER_OF_SIZE[x_dtype.itemsize], -condition.view("int8")
         return ((x.view(bits) & all_bits) | (y.view(bits) & ~all_bits)).view(x_dtype)
     return xp(condition).where(condition, x, y)
+
+
+def _scalars_as_arrays(like: Any, x: Any, y: Any) -> Any:
+    """Two scalars as 0-d arrays. In a rule a NumPy scalar is what is 0-d: its dtype outweighs a Python number's."""
+    dtype = result_type(*(numpy.asarray(value) if isinstance(value, numpy.generic) else value for value in (x, y)))
+    return (xp(like).asarray(value, dtype=dtype) for value in (x, y))
 
 
 def _larger_part(g: Any, loses: Any, does_not_win: Any) -> Any:

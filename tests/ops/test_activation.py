@@ -1,0 +1,111 @@
+"""Activations at their kinks and far out: values and gradients as PyTorch has them, and no warnings."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy
+import pytest
+
+from tinygrad_mp import functional as F
+from tinygrad_mp import tensor
+from tinygrad_mp.errors import SettingError
+
+DTYPES = ["float16", "float32", "float64"]
+ACTIVATIONS: list[tuple[str, dict[str, Any]]] = [
+    ("relu", {}),
+    ("leaky_relu", {}),
+    ("leaky_relu", {"negative_slope": 1.5}),
+    ("leaky_relu", {"negative_slope": 0.0}),
+    ("leaky_relu", {"negative_slope": -0.5}),
+    ("elu", {}),
+    ("elu", {"alpha": 0.7}),
+    ("sigmoid", {}),
+    ("tanh", {}),
+    ("silu", {}),
+    ("softplus", {}),
+    ("softplus", {"beta": 2.0, "threshold": 5.0}),
+    ("logsigmoid", {}),
+    ("gelu", {}),
+    ("gelu", {"approximate": "tanh"}),
+]
+every_activation = pytest.mark.parametrize(("name", "settings"), ACTIVATIONS)
+
+
+@pytest.fixture
+def theirs() -> Any:
+    return pytest.importorskip("torch", reason="PyTorch is the reference of these tests").nn.functional
+
+
+def both(theirs: Any, name: str, settings: dict[str, Any]) -> tuple[Any, Any]:
+    return lambda x: getattr(F, name)(x, **settings), lambda x: getattr(theirs, name)(x, **settings)
+
+
+@every_activation
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_at_ten_thousand_nothing_overflows(
+    theirs: Any, agree: Any, name: str, settings: dict[str, Any], dtype: str
+) -> None:
+    agree(*both(theirs, name, settings), numpy.array([1e4, -1e4], dtype), order=1 if dtype == "float16" else 2)
+
+
+@every_activation
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_at_zero_value_and_gradient_are_pytorchs(
+    theirs: Any, agree: Any, name: str, settings: dict[str, Any], dtype: str
+) -> None:
+    agree(*both(theirs, name, settings), numpy.array([0.0, -0.0], dtype))
+
+
+@every_activation
+def test_in_between_two_derivatives_are_pytorchs(theirs: Any, agree: Any, name: str, settings: dict[str, Any]) -> None:
+    agree(*both(theirs, name, settings), [1.0, -1.0, 0.3, -0.3, 3.0, -3.0, 10.0, -10.0, 25.0, -25.0], order=2)
+
+
+@every_activation
+def test_nan_stays_nan(name: str, settings: dict[str, Any]) -> None:
+    assert getattr(F, name)(tensor([math.nan, 1.0]), **settings).isnan().tolist() == [True, False]
+
+
+@every_activation
+def test_no_entries_and_no_axes_are_fine(theirs: Any, agree: Any, name: str, settings: dict[str, Any]) -> None:
+    agree(*both(theirs, name, settings), numpy.zeros((0, 3)))
+    agree(*both(theirs, name, settings), 0.5)
+
+
+@every_activation
+def test_integers_give_the_default_dtype(name: str, settings: dict[str, Any]) -> None:
+    out = getattr(F, name)(tensor([-2, 0, 3]), **settings)
+    assert str(out.dtype) == ("int64" if name == "relu" else "float32")
+
+
+def test_the_gradient_of_relu_is_zero_at_zero_and_passes_at_nan(theirs: Any, agree: Any) -> None:
+    agree(F.relu, theirs.relu, [0.0, -0.0, math.nan, math.inf, -math.inf])
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_the_tails_of_logarithms_keep_their_digits(dtype: str) -> None:
+    x = numpy.array([-15.0, -30.0, -80.0], dtype)
+    right = [math.log1p(math.exp(value)) for value in x.tolist()]
+    tolerance = 1e-6 if dtype == "float32" else 1e-14
+    numpy.testing.assert_allclose(F.softplus(tensor(x)).numpy(), right, rtol=tolerance)
+    numpy.testing.assert_allclose(-F.logsigmoid(tensor(-x)).numpy(), right, rtol=tolerance)
+
+
+@pytest.mark.parametrize("value", [1e-3, 1e-6, -1e-3, -1e-6])
+def test_elu_is_precise_near_zero(value: float) -> None:
+    right = value if value > 0 else math.expm1(value)
+    assert F.elu(tensor(value, dtype="float64")).item() == pytest.approx(right, rel=1e-14)
+
+
+@pytest.mark.parametrize("approximate", ["none", "tanh"])
+def test_gelu_of_the_largest_floats_has_a_finite_gradient(approximate: str) -> None:
+    x = tensor([3e38, -3e38], requires_grad=True)
+    F.gelu(x, approximate=approximate).sum().backward()
+    assert x.grad.tolist() == [1.0, 0.0]
+
+
+def test_an_unknown_approximation_raises() -> None:
+    with pytest.raises(SettingError, match=r'^gelu: approximate must be "none" or "tanh"'):
+        F.gelu(tensor([1.0]), approximate="erf")
