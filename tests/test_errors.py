@@ -441,6 +441,8 @@ def test_a_failed_requires_grad_leaves_the_tensor_usable() -> None:
         ("IndexRangeError", IndexError),
         ("SettingError", ValueError),
         ("UnsupportedError", TypeError),
+        ("DataFormatError", ValueError),
+        ("MissingDataError", FileNotFoundError),
         ("MissingPackageError", ImportError),
         ("DeviceError", RuntimeError),
         ("TapeError", RuntimeError),

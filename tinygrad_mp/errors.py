@@ -18,8 +18,10 @@ if TYPE_CHECKING:  # imported when an error is made, so that importing the packa
 
 __all__ = [
     "DTypeError",
+    "DataFormatError",
     "DeviceError",
     "IndexRangeError",
+    "MissingDataError",
     "MissingPackageError",
     "SettingError",
     "ShapeError",
@@ -102,6 +104,14 @@ class SettingError(TinygradError, ValueError):
 
 class UnsupportedError(TinygradError, TypeError):
     """A function, an argument or a protocol of Python or NumPy that this tensor does not support."""
+
+
+class DataFormatError(TinygradError, ValueError):
+    """A data file is damaged, or does not hold what it is read as."""
+
+
+class MissingDataError(TinygradError, FileNotFoundError):
+    """Data that are not part of the package are not where they were looked for; ``fix`` says how to get them."""
 
 
 class MissingPackageError(TinygradError, ImportError):

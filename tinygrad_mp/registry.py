@@ -10,6 +10,7 @@ import inspect
 import operator
 from collections.abc import Callable, Mapping
 from functools import partial
+from types import FunctionType
 from typing import Any, TypeAlias
 
 import numpy
@@ -241,15 +242,17 @@ def explain(op: Op, error: Exception, inputs: tuple[Any, ...]) -> None:
         better = IndexRangeError(str(error))
     elif isinstance(error, ValueError):
         better = ShapeError(str(error))
-    elif isinstance(error, (TypeError, OverflowError)) and _raised_inside(error):
+    elif isinstance(error, (TypeError, OverflowError)) and _raised_inside(op, error):
         better = DTypeError(str(error))
     if better is not None:
         better.locate(op.name, operands)
         raise better from error
 
 
-def _raised_inside(error: Exception) -> bool:
+def _raised_inside(op: Op, error: Exception) -> bool:
     """Whether the error came from the body of a primitive rather than from calling it with wrong arguments."""
+    if op.numpy_function is not None or not isinstance(op.forward, FunctionType):
+        return True  # a body in C leaves no trace, and takes inputs only, which were counted before
     trace = error.__traceback__
     return trace is not None and trace.tb_next is not None
 

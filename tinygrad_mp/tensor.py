@@ -495,6 +495,7 @@ class Tensor(NumpyProtocols, TensorBase):
     round = ops.round
     trunc = ops.trunc
     allclose = ops.allclose
+    equal = ops.equal
     remainder = ops.remainder
     floor_divide = ops.floor_divide
     clone = ops.clone
