@@ -121,8 +121,10 @@ def walk(
                     elif create_graph:
                         at_leaves[parent] = before + pulled
                     else:
-                        before += pulled
-                        at_leaves[parent] = before
+                        total = before
+                        total += pulled
+                        if total is not before:  # of a 0-d array NumPy makes a scalar, which has no "in place"
+                            at_leaves[parent] = total
                     continue
                 before = parent.cotangent
                 if before is None:

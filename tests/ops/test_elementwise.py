@@ -46,6 +46,11 @@ def test_the_gradient_to_an_exponent_over_zero_is_zero(agree: Any) -> None:
     agree(lambda y: 0**y, lambda y: 0**y, [0.0, 1.0, 2.0])
 
 
+def test_a_negative_power_of_zero_has_infinite_gradients(agree: Any) -> None:
+    with numpy.errstate(divide="ignore"):
+        agree(lambda x, y: x**y, lambda x, y: x**y, [0.0], [-1.0])
+
+
 def test_second_derivatives_of_a_tensor_power_at_zero_are_finite() -> None:
     x = tensor([0.0, 0.0], dtype=tg.float64, requires_grad=True)
     (first,) = tg.grad((x ** tensor([2.0, 3.0])).sum(), x, create_graph=True)

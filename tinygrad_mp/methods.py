@@ -1,0 +1,235 @@
+"""The methods of ``Tensor`` that are operations: a table onto :mod:`tinygrad_mp.ops`, which says what each does."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from tinygrad_mp import dtypes, ops
+from tinygrad_mp.mutation import in_place
+
+
+def _or_not_implemented(compare: Callable[..., Any]) -> Callable[..., Any]:
+    """``compare`` for operators: ``t == None`` is False, as for any two objects that know nothing of each other."""
+
+    def equality(self: Any, other: Any) -> Any:
+        known = hasattr(other, "dtype") or isinstance(other, (int, float, complex))
+        return compare(self, other) if known else NotImplemented
+
+    return equality
+
+
+class Methods:
+    """Operators and operations, under PyTorch's names."""
+
+    __slots__ = ()
+
+    # --- operators --------------------------------------------------------------------------------------------------
+
+    __add__ = ops.add
+    __radd__ = ops.add
+    __sub__ = ops.sub
+    __mul__ = ops.mul
+    __rmul__ = ops.mul
+    __truediv__ = ops.div
+    __floordiv__ = ops.floor_divide
+    __mod__ = ops.remainder
+    __pow__ = ops.pow
+    __matmul__ = ops.matmul
+    __neg__ = ops.neg
+    __pos__ = ops.clone
+    __abs__ = ops.abs
+    __eq__ = _or_not_implemented(ops.eq)
+    __ne__ = _or_not_implemented(ops.ne)
+    __lt__ = ops.lt
+    __le__ = ops.le
+    __gt__ = ops.gt
+    __ge__ = ops.ge
+    __and__ = ops.bitwise_and
+    __rand__ = ops.bitwise_and
+    __or__ = ops.bitwise_or
+    __ror__ = ops.bitwise_or
+    __xor__ = ops.bitwise_xor
+    __rxor__ = ops.bitwise_xor
+    __invert__ = ops.bitwise_not
+    __getitem__ = ops.getitem
+    __iadd__ = in_place(ops.add)
+    __isub__ = in_place(ops.sub)
+    __imul__ = in_place(ops.mul)
+    __itruediv__ = in_place(ops.div)
+
+    def __rsub__(self, other: Any) -> Any:
+        return ops.sub(other, self)
+
+    def __rtruediv__(self, other: Any) -> Any:
+        return ops.div(other, self)
+
+    def __rfloordiv__(self, other: Any) -> Any:
+        return ops.floor_divide(other, self)
+
+    def __rmod__(self, other: Any) -> Any:
+        return ops.remainder(other, self)
+
+    def __rpow__(self, other: Any) -> Any:
+        return ops.pow(other, self)
+
+    def __rmatmul__(self, other: Any) -> Any:
+        return ops.matmul(other, self)
+
+    # --- operations: what each does is said in tinygrad_mp.ops --------------------------------------------------------
+
+    add = ops.add
+    sub = ops.sub
+    subtract = ops.sub
+    mul = ops.mul
+    multiply = ops.mul
+    div = ops.divide
+    divide = ops.divide
+    true_divide = ops.div
+    neg = ops.neg
+    negative = ops.neg
+    pow = ops.pow
+    abs = ops.abs
+    absolute = ops.abs
+    sign = ops.sign
+    exp = ops.exp
+    expm1 = ops.expm1
+    log = ops.log
+    log1p = ops.log1p
+    sqrt = ops.sqrt
+    rsqrt = ops.rsqrt
+    square = ops.square
+    reciprocal = ops.reciprocal
+    sin = ops.sin
+    cos = ops.cos
+    tan = ops.tan
+    erf = ops.erf
+    maximum = ops.maximum
+    minimum = ops.minimum
+    clamp = ops.clamp
+    clip = ops.clamp
+    where = ops.where
+    floor = ops.floor
+    ceil = ops.ceil
+    round = ops.round
+    trunc = ops.trunc
+    allclose = ops.allclose
+    equal = ops.equal
+    remainder = ops.remainder
+    floor_divide = ops.floor_divide
+    clone = ops.clone
+    isnan = ops.isnan
+    isinf = ops.isinf
+    isfinite = ops.isfinite
+    eq = ops.eq
+    ne = ops.ne
+    lt = ops.lt
+    le = ops.le
+    gt = ops.gt
+    ge = ops.ge
+    logical_and = ops.logical_and
+    logical_or = ops.logical_or
+    logical_not = ops.logical_not
+    logical_xor = ops.logical_xor
+    isclose = ops.isclose
+    bitwise_and = ops.bitwise_and
+    bitwise_or = ops.bitwise_or
+    bitwise_xor = ops.bitwise_xor
+    bitwise_not = ops.bitwise_not
+    tanh = ops.tanh
+    sigmoid = ops.sigmoid
+    relu = ops.relu
+    softmax = ops.softmax
+    log_softmax = ops.log_softmax
+    sum = ops.sum
+    mean = ops.mean
+    prod = ops.prod
+    max = ops.max
+    min = ops.min
+    amax = ops.amax
+    amin = ops.amin
+    argmax = ops.argmax
+    argmin = ops.argmin
+    var = ops.var
+    std = ops.std
+    norm = ops.norm
+    logsumexp = ops.logsumexp
+    cumsum = ops.cumsum
+    all = ops.all
+    any = ops.any
+    reshape = ops.reshape
+    view = ops.view
+    flatten = ops.flatten
+    transpose = ops.transpose
+    permute = ops.permute
+    squeeze = ops.squeeze
+    unsqueeze = ops.unsqueeze
+    expand = ops.expand
+    broadcast_to = ops.broadcast_to
+    repeat = ops.repeat
+    flip = ops.flip
+    roll = ops.roll
+    tile = ops.tile
+    split = ops.split
+    chunk = ops.chunk
+    unbind = ops.unbind
+    tril = ops.tril
+    triu = ops.triu
+    diagonal = ops.diagonal
+    narrow = ops.narrow
+    movedim = ops.movedim
+    swapaxes = ops.swapaxes
+    contiguous = ops.contiguous
+    repeat_interleave = ops.repeat_interleave
+    unfold = ops.unfold_dim
+    gather = ops.gather
+    scatter_add = ops.scatter_add
+    index_select = ops.index_select
+    masked_fill = ops.masked_fill
+    take_along_dim = ops.take_along_dim
+    matmul = ops.matmul
+    dot = ops.dot
+    outer = ops.outer
+    mv = ops.mv
+    mm = ops.mm
+    bmm = ops.bmm
+
+    add_ = in_place(ops.add)
+    sub_ = in_place(ops.sub)
+    mul_ = in_place(ops.mul)
+    div_ = in_place(ops.divide)
+    pow_ = in_place(ops.pow)
+    neg_ = in_place(ops.neg)
+    abs_ = in_place(ops.abs)
+    exp_ = in_place(ops.exp)
+    log_ = in_place(ops.log)
+    log1p_ = in_place(ops.log1p)
+    sqrt_ = in_place(ops.sqrt)
+    rsqrt_ = in_place(ops.rsqrt)
+    square_ = in_place(ops.square)
+    reciprocal_ = in_place(ops.reciprocal)
+    sin_ = in_place(ops.sin)
+    cos_ = in_place(ops.cos)
+    tan_ = in_place(ops.tan)
+    tanh_ = in_place(ops.tanh)
+    sigmoid_ = in_place(ops.sigmoid)
+    relu_ = in_place(ops.relu)
+    floor_ = in_place(ops.floor)
+    ceil_ = in_place(ops.ceil)
+    round_ = in_place(ops.round)
+    clamp_ = in_place(ops.clamp)
+    remainder_ = in_place(ops.remainder)
+    masked_fill_ = in_place(ops.masked_fill)
+    scatter_add_ = in_place(ops.scatter_add)
+
+    def float(self) -> Any:
+        """This tensor in float32."""
+        return ops.to_dtype(self, dtypes.float32)
+
+    def int(self) -> Any:
+        """This tensor in int32."""
+        return ops.to_dtype(self, dtypes.int32)
+
+    def bool(self) -> Any:
+        """This tensor in bool: whether entries differ from zero."""
+        return ops.to_dtype(self, dtypes.bool_)
