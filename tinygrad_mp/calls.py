@@ -49,9 +49,9 @@ def call_for(op: Op) -> Callable[..., Any]:
 
 def unary_call(op: Op) -> Callable[..., Any]:
     """One input, no parameters."""
-    forward, prepare, numpy_function, rule = op.forward, op.prepare, op.numpy_function, op.rules[0]
+    forward, prepare, numpy_function, links = op.forward, op.prepare, op.numpy_function, op.links_when((True,))
     keep_x, keep_out, keep_shape = op.keeps_input[0], op.keeps_out, op.keeps_shape[0]
-    differentiable, accepted = rule is not None, op.accepted_dtypes
+    differentiable, accepted = links is not None, op.accepted_dtypes
 
     def call(x: Any, /) -> Any:
         if type(x) is plain_class:
@@ -81,7 +81,8 @@ def unary_call(op: Op) -> Callable[..., Any]:
             return tensor
         node = tensor.node = Node()
         node.op = op
-        node.edges = ((parent, rule),)
+        node.parents = (parent,)
+        node.rules = links
         saved = (array if keep_x else None, out if keep_out else None)
         node.saved = (*saved, array.shape) if keep_shape else saved
         node.params = node.hooks = node.cotangent = None
@@ -97,7 +98,7 @@ def unary_call_with_parameters(op: Op) -> Callable[..., Any]:
     """One input and keyword parameters; the output may be a view of the input."""
     forward, prepare, is_view, defaults = op.forward, op.prepare, op.view, op.defaults
     keep_x, keep_out, keep_shape = op.keeps_input[0], op.keeps_out, op.keeps_shape[0]
-    rule, accepted = op.rules[0], op.accepted_dtypes
+    links, accepted = op.links_when((True,)), op.accepted_dtypes
 
     def call(x: Any, /, **params: Any) -> Any:
         if not isinstance(x, TensorBase):
@@ -118,9 +119,9 @@ def unary_call_with_parameters(op: Op) -> Callable[..., Any]:
         if is_view:
             tensor.view_of = view_between(x, out, call, params)
         parent = x.node
-        if parent is not None and rule is not None and not (switched.count and not grad_mode.enabled):
+        if parent is not None and links is not None and not (switched.count and not grad_mode.enabled):
             saved = (array if keep_x else None, out if keep_out else None, array.shape if keep_shape else None)
-            tensor.node = make_node(op, ((parent, rule),), saved, {**defaults, **params} if defaults else params, out)
+            tensor.node = make_node(op, (parent,), links, saved, {**defaults, **params} if defaults else params, out)
         return tensor
 
     return call
@@ -130,10 +131,14 @@ def binary_call(op: Op) -> Callable[..., Any]:
     """Two inputs, no parameters."""
     forward, prepare, keep_shapes = op.forward, op.prepare, any(op.keeps_shape)
     accepted, restricted = op.accepted_dtypes or (), op.accepted_dtypes is not None
-    rule_x, rule_y = op.rules
-    differentiable_x, differentiable_y = rule_x is not None, rule_y is not None
+    differentiable_x, differentiable_y = op.rules[0] is not None, op.rules[1] is not None
     differentiable = differentiable_x and differentiable_y
     only_x, only_y, both = op.kept_when((True, False)), op.kept_when((False, True)), op.kept_when((True, True))
+    links_x, links_y, links_both = (
+        op.links_when((True, False)),
+        op.links_when((False, True)),
+        op.links_when((True, True)),
+    )
     keeps_nothing = not keep_shapes and not any(both)
 
     def call(x: Any, y: Any, /) -> Any:
@@ -177,11 +182,14 @@ def binary_call(op: Op) -> Callable[..., Any]:
         node = tensor.node = Node()
         node.op = op
         if y_node is None:
-            node.edges = ((x_node, rule_x),)
+            node.parents = (x_node,)
+            node.rules = links_x
         elif x_node is None:
-            node.edges = ((y_node, rule_y),)
+            node.parents = (y_node,)
+            node.rules = links_y
         else:
-            node.edges = ((x_node, rule_x), (y_node, rule_y))
+            node.parents = (x_node, y_node)
+            node.rules = links_both
         if keeps_nothing:
             node.saved = _NOTHING_SAVED
         else:
@@ -243,16 +251,18 @@ def general_call(op: Op) -> Callable[..., Any]:
             tensor.view_of = view_between(inputs[0], tensor.array, call, params)
         if parents:
             saved = _saved(op, parents, values, tensor.array)
-            tensor.node = make_node(op, _edges(op, parents), saved, params, tensor.array)
+            tensor.node = make_node(op, *_ways(op, parents), saved, params, tensor.array)
         return tensor
 
     return call
 
 
-def _edges(op: Op, parents: list[Node | None]) -> tuple[tuple[Node, Any], ...]:
-    """The parents that need a gradient, each with its rule, or with its position among ``*arrays``."""
-    marks: Any = range(len(parents)) if op.variadic else op.rules
-    return tuple((parent, mark) for parent, mark in zip(parents, marks, strict=True) if parent is not None)
+def _ways(op: Op, parents: list[Node | None]) -> tuple[tuple[Node, ...], Any]:
+    """The parents that need a gradient, and the rules that lead to them (their positions among ``*arrays``)."""
+    wanted = tuple(parent for parent in parents if parent is not None)
+    if op.variadic:
+        return wanted, tuple(position for position, parent in enumerate(parents) if parent is not None)
+    return wanted, op.links_when(tuple(parent is not None for parent in parents))
 
 
 def _saved(op: Op, parents: list[Node | None], values: tuple[Any, ...], out: Any) -> tuple[Any, ...]:
@@ -287,10 +297,10 @@ def _several_outputs(
         for position, tensor in enumerate(tensors):
             tensor.view_of = view_between(inputs[0], tensor.array, partial(_output, op, position), params)
     if parents:
-        whole = make_node(op, _edges(op, parents), _saved(op, parents, values, None), params, _Several(tensors))
+        whole = make_node(op, *_ways(op, parents), _saved(op, parents, values, None), params, _Several(tensors))
         for position, tensor in enumerate(tensors):
             if tensor.array.dtype.kind in "fc":
-                tensor.node = make_node(PART, ((whole, None),), (), position, tensor.array)
+                tensor.node = make_node(PART, (whole,), None, (), position, tensor.array)
     return tensors
 
 

@@ -87,8 +87,11 @@ def _rebase(tensor: Any, node: Node | None, value_shape: tuple[int, ...]) -> Non
     base, steps = (tensor, ()) if view is None else (view.base, view.steps)
     before = None if view is None and node is not None else base.node  # all of it replaced: nothing flows back
     op = write.op  # type: ignore[attr-defined]
-    edges = tuple((parent, rule) for parent, rule in zip((before, node), op.rules, strict=True) if parent is not None)
-    base.node = make_node(op, edges, (None, None, None, base.array.shape, value_shape), {"steps": steps}, base.array)
+    parents = tuple(parent for parent in (before, node) if parent is not None)
+    links = op.links_when((before is not None, node is not None))
+    base.node = make_node(
+        op, parents, links, (None, None, None, base.array.shape, value_shape), {"steps": steps}, base.array
+    )
 
 
 def in_place(call: Callable[..., Any]) -> Callable[..., Any]:

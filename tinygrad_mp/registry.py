@@ -60,6 +60,12 @@ Rule: TypeAlias = tuple[int, Callable[..., Any], int, tuple[int, ...], tuple[str
 with several (at ``picks``), or with parameters too. A plain tuple, because backward takes one apart at every step.
 """
 
+Links: TypeAlias = tuple[int, Callable[..., Any], int, tuple[int, ...], tuple[str, ...], int, Any]
+"""The rules of a node, as a linked list: a rule, the position of its input, and the links that follow (or None).
+
+Backward takes the next rule off in the same step that takes the rule apart, and all nodes of an op share their links.
+"""
+
 
 class Op:
     """One primitive. ``saved`` values of its nodes lie in the order: inputs, ``out``, shapes of inputs."""
@@ -78,6 +84,7 @@ class Op:
         "keeps_shape",
         "kept",
         "linear",
+        "links",
         "name",
         "numpy_function",
         "outputs",
@@ -117,6 +124,7 @@ class Op:
     keeps_out: bool
     keeps_shape: tuple[bool, ...]
     kept: dict[tuple[bool, ...], tuple[bool, ...]]
+    links: dict[tuple[bool, ...], Links | None]
 
     def kept_when(self, needed: tuple[bool, ...]) -> tuple[bool, ...]:
         """Which inputs and (last) whether ``out`` must be saved when these inputs need a gradient."""
@@ -125,6 +133,17 @@ class Op:
             picks = {pick for rule, need in zip(self.rules, needed, strict=True) if need and rule for pick in rule[3]}
             known = self.kept[needed] = tuple(position in picks for position in range(len(needed) + 1))
         return known
+
+    def links_when(self, needed: tuple[bool, ...]) -> Links | None:
+        """The rules that lead to the inputs that need a gradient."""
+        if needed not in self.links:
+            links: Links | None = None
+            for position in reversed(range(len(needed))):
+                rule = self.rules[position]
+                if needed[position] and rule is not None:
+                    links = (*rule, position, links)
+            self.links[needed] = links
+        return self.links[needed]
 
     def __repr__(self) -> str:
         return f"<primitive {self.name}({', '.join(self.input_names)})>"
@@ -178,7 +197,7 @@ def _read_rules(op: Op, rules: Mapping[str, Any], statics: tuple[str, ...]) -> N
     op.keeps_input = tuple(position in picked for position in range(count))
     op.keeps_out = count in picked
     op.keeps_shape = tuple(count + 1 + position in picked for position in range(count))
-    op.kept = {}
+    op.kept, op.links = {}, {}
     if op.outputs and op.keeps_out:
         raise TypeError(f"primitive {op.name}: a rule cannot name 'out' when there are several outputs")
 
@@ -268,4 +287,4 @@ def _first_clash(shapes: list[tuple[int, ...]]) -> str:
 
 PART = Op()
 """The op of a node that stands for one output of a primitive with several; ``params`` is its position."""
-PART.name, PART.rules, PART.special, PART.elementwise = "part", (), True, False
+PART.name, PART.input_names, PART.rules, PART.special = "part", (), (), True

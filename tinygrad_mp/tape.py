@@ -20,9 +20,10 @@ class Node:
     """One application of a primitive on the tape.
 
     ``saved`` holds raw arrays in the order of the primitive's inputs, then its output, then input shapes, with None
-    where no rule asks. It is None as a whole once backward has freed the node. ``edges`` holds, for each input that
-    needs a gradient, the node of that input and the VJP rule that leads to it (the position, if the primitive takes
-    ``*arrays``): nodes, never tensors, so no reference cycle can form, and a tape dies with its last tensor.
+    where no rule asks. It is None as a whole once backward has freed the node. ``parents`` are the nodes of the inputs
+    that need a gradient, none once backward has freed the node: nodes, never tensors, so no reference cycle can form,
+    and a tape dies with its last tensor. ``rules`` are the VJP rules that lead to them, linked one to the next
+    (:data:`registry.Links`); the positions of the parents, if the primitive takes ``*arrays``.
     ``cotangent`` and ``state`` are used by walks.
     ``index`` grows with every node made, so parents have smaller indices than their children.
     """
@@ -30,18 +31,20 @@ class Node:
     __slots__ = (
         "cotangent",
         "dtype",
-        "edges",
         "hooks",
         "index",
         "op",
         "params",
+        "parents",
+        "rules",
         "saved",
         "shape",
         "state",
     )
 
     op: Op | None
-    edges: tuple[tuple[Node, Any], ...]
+    parents: tuple[Node, ...]
+    rules: Any
     saved: tuple[Any, ...] | None
     params: Any
     shape: Any
@@ -50,11 +53,6 @@ class Node:
     hooks: list[Callable[[Any], Any]] | None
     cotangent: Any
     state: object
-
-    @property
-    def parents(self) -> tuple[Node, ...]:
-        """The nodes of the inputs that need a gradient; empty for a leaf, and once backward has freed the node."""
-        return tuple(parent for parent, _ in self.edges)
 
     @property
     def name(self) -> str:
@@ -71,8 +69,8 @@ class Leaf(Node):
     __slots__ = ("tensor",)
 
     def __init__(self, tensor: TensorBase) -> None:
-        self.op = self.params = self.hooks = self.cotangent = None
-        self.edges, self.saved = (), ()
+        self.op = self.rules = self.params = self.hooks = self.cotangent = None
+        self.parents, self.saved = (), ()
         self.shape, self.dtype, self.index = tensor.array.shape, tensor.array.dtype, next_index()
         self.tensor = ref(tensor)
 
@@ -105,10 +103,10 @@ def wrap(cls: type, array: Any, node: Node | None = None) -> Any:
     return tensor
 
 
-def make_node(op: Op, edges: tuple[tuple[Node, Any], ...], saved: tuple[Any, ...], params: Any, like: Any) -> Node:
+def make_node(op: Op, parents: tuple[Node, ...], rules: Any, saved: tuple[Any, ...], params: Any, like: Any) -> Node:
     """Put one application of ``op`` on the tape; ``like`` has the output's shape and dtype."""
     node = Node()
-    node.op, node.edges, node.saved, node.params = op, edges, saved, params
+    node.op, node.parents, node.rules, node.saved, node.params = op, parents, rules, saved, params
     node.hooks = node.cotangent = None
     node.shape, node.dtype, node.index = like.shape, like.dtype, next_index()
     return node

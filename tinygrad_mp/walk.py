@@ -10,14 +10,14 @@ from __future__ import annotations
 import operator
 import threading
 from bisect import insort
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import Any
 
 from tinygrad_mp.backend import as_array_on, is_array, xp
 from tinygrad_mp.errors import TapeError
 from tinygrad_mp.primitive import project
-from tinygrad_mp.registry import GIVEN_G, GIVEN_ONE, GIVEN_PARAMS, IS_G, PART, Rule
+from tinygrad_mp.registry import GIVEN_G, GIVEN_ONE, GIVEN_PARAMS, IS_G, PART, Links
 from tinygrad_mp.tape import Node, TensorBase, wrap
 from tinygrad_mp.writes import log as write_log
 from tinygrad_mp.writes import overwritten_since
@@ -30,7 +30,7 @@ def dependencies(roots: Sequence[Node]) -> list[Node]:
     found = set(roots)
     nodes = list(found)
     for node in nodes:  # the list grows while it is walked
-        for parent, _ in node.edges:
+        for parent in node.parents:
             if parent not in found:
                 found.add(parent)
                 nodes.append(parent)
@@ -75,30 +75,31 @@ def walk(
                 g = run_hooks(node, g)
                 last_write = write_log.latest
             op: Any = node.op
-            edges, saved = node.edges, node.saved
+            links, saved = node.rules, node.saved
             if not ordinary and useful is not None:
                 if node in targets:
                     arrived[node] = copied(g)
                 if node not in useful:
                     continue
-            if op is PART:
-                _collect_part(node, g, pending, held)
-                continue
             if saved is None:
                 raise _freed(node)
             if node.index < last_write:
                 _refuse_overwritten(node)
-            if op.special or create_graph:
+            if create_graph or op.special:
+                if op is PART:
+                    _collect_part(node, g, pending, held)
+                    continue
                 if op.outputs:
                     g = _fill_missing(node, g)
                 if create_graph:
                     saved = _lift(node, saved, g)
                 if op.variadic:
-                    edges = _edges_to_parts(node, g, saved)
-            for parent, (kind, function, first, picks, names) in edges:
+                    links = _links_to_parts(node, g, saved)
+            for parent in node.parents:
+                kind, function, first, picks, names, _, links = links
                 if not (ordinary or useful is None or parent in useful or parent in targets):
                     continue
-                alike = node.shape == parent.shape and node.dtype is parent.dtype
+                alike = node.dtype is parent.dtype and node.shape == parent.shape
                 if kind == IS_G and alike:
                     pulled = g
                 else:
@@ -142,7 +143,7 @@ def walk(
                     raise _two_walks(parent)
             if not retain_graph:
                 node.saved = None
-                node.edges = ()
+                node.parents = ()
         for node, g in at_leaves.items():
             if useful is None or node in targets:
                 arrived[node] = g if node.hooks is None else run_hooks(node, g)
@@ -183,7 +184,7 @@ def _two_walks(node: Node) -> TapeError:
 
 def _collect_part(node: Node, g: Any, pending: list[Node], mark: object) -> None:
     """Keep the cotangent of one output of several until the walk reaches the primitive they come from."""
-    whole: Any = node.edges[0][0]
+    whole: Any = node.parents[0]
     if whole.cotangent is None:
         whole.cotangent, whole.state = [None] * len(whole.shape), mark
         insort(pending, whole, key=_by_index)
@@ -195,19 +196,22 @@ def _ancestors_of(targets: set[Node], order: list[Node]) -> set[Node]:
     """The nodes of ``order`` from which a walk reaches a target."""
     found: set[Node] = set()
     for node in order:
-        if node.saved is None:  # its edges are gone: nobody knows whether a target lies behind it
+        if node.saved is None:  # its parents are gone: nobody knows whether a target lies behind it
             raise _freed(node)
-        if any(parent in found or parent in targets for parent, _ in node.edges):
+        if any(parent in found or parent in targets for parent in node.parents):
             found.add(node)
     return found
 
 
-def _edges_to_parts(node: Node, g: Any, saved: tuple[Any, ...]) -> tuple[tuple[Node, Rule], ...]:
-    """The edges of a primitive of ``*arrays``: each with a rule that returns its part of what the one rule computes."""
+def _links_to_parts(node: Node, g: Any, saved: tuple[Any, ...]) -> Links | None:
+    """The rules of a primitive of ``*arrays``: each returns its part of what the one rule computes."""
     op: Any = node.op
     _, function, _, picks, names = op.rules[0]
     parts = function(g, *[saved[i] for i in picks], **{name: node.params[name] for name in names})
-    return tuple((parent, (GIVEN_G, partial(_given, parts[i]), -1, (), ())) for parent, i in node.edges)
+    links: Links | None = None
+    for position in reversed(node.rules):
+        links = (GIVEN_G, partial(_given, parts[position]), -1, (), (), position, links)
+    return links
 
 
 def _given(part: Any, g: Any) -> Any:
@@ -237,13 +241,24 @@ def _lift(node: Node, saved: tuple[Any, ...], g: Any) -> tuple[Any, ...]:
     op = node.op
     assert op is not None, "a leaf has saved nothing"
     count = len(op.input_names)
+    origins = dict(zip(_positions(node), node.parents, strict=True))
+    values = saved[0] or () if op.variadic else saved[:count]
+    inputs: list[Any] = [lift(value, origins.get(position)) for position, value in enumerate(values)]
     if op.variadic:
-        places = {position: parent for parent, position in node.edges}
-        inputs: list[Any] = [saved[0] and tuple(lift(value, places.get(i)) for i, value in enumerate(saved[0]))]
-    else:
-        origins = {id(rule): parent for parent, rule in node.edges}
-        inputs = [lift(value, origins.get(id(rule))) for value, rule in zip(saved[:count], op.rules, strict=True)]
+        inputs = [tuple(inputs) if saved[0] is not None else None]
     return (*inputs, lift(saved[count], node), *saved[count + 1 :])
+
+
+def _positions(node: Node) -> Iterator[int]:
+    """The positions of a node's parents among the inputs of its primitive."""
+    op: Any = node.op
+    links = node.rules
+    if op.variadic:
+        yield from links
+        return
+    while links is not None:
+        *_, position, links = links
+        yield position
 
 
 def _refuse_overwritten(node: Node) -> None:

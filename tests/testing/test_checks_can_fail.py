@@ -57,6 +57,7 @@ def _broken(op: Op, position: int, change: Callable[..., Any]) -> Op:
     kind, function, first, picks, params = op.rules[position]  # type: ignore[misc]
     rule = (GIVEN_G if kind == IS_G else kind, change(function), first, picks, params)
     wrong.rules = (*op.rules[:position], rule, *op.rules[position + 1 :])
+    wrong.links = {}
     wrong.call = call_for(wrong)
     return wrong
 
