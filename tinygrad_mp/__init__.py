@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from tinygrad_mp import autograd, cuda
 from tinygrad_mp.autograd import grad
 from tinygrad_mp.backend import Device as device
+from tinygrad_mp.backend import get_num_threads, set_num_threads
 from tinygrad_mp.creation import (
     arange,
     as_tensor,
@@ -298,6 +299,7 @@ __all__ = [
     "gather",
     "ge",
     "get_default_dtype",
+    "get_num_threads",
     "get_printoptions",
     "get_rng_state",
     "grad",
@@ -380,6 +382,7 @@ __all__ = [
     "seed",
     "set_default_dtype",
     "set_grad_enabled",
+    "set_num_threads",
     "set_printoptions",
     "set_rng_state",
     "short",

@@ -17,6 +17,7 @@ from tinygrad_mp.backend.arrays import (
 )
 from tinygrad_mp.backend.cuda import cuda_is_available
 from tinygrad_mp.backend.devices import Device, as_device
+from tinygrad_mp.backend.threads import get_num_threads, product, set_num_threads, split
 
 __all__ = [
     "Device",
@@ -26,10 +27,14 @@ __all__ = [
     "contiguous",
     "cuda_is_available",
     "device_of",
+    "get_num_threads",
     "is_array",
     "module_of",
     "owner",
+    "product",
     "register_backend",
+    "set_num_threads",
+    "split",
     "synchronize",
     "to_numpy",
     "unregister_backend",

@@ -26,6 +26,11 @@ from tinygrad_mp.errors import SettingError
 
 WORTH_SPLITTING = 250_000
 """Nanoseconds of work from which on it is split."""
+_PRODUCTS_PER_NANOSECOND = 20
+"""Multiplications and additions that one core does in BLAS, about."""
+_LEAST_PRODUCT = WORTH_SPLITTING * _PRODUCTS_PER_NANOSECOND
+_TILE = 16
+"""BLAS computes tiles of a result; parts in multiples of this keep them whole."""
 
 Task: TypeAlias = tuple[Context, Callable[[int, int], Any], int, int, "SimpleQueue[BaseException | None]"]
 
@@ -99,7 +104,7 @@ def set_num_threads(count: int) -> None:
     1
     >>> set_num_threads(before)
     """
-    if not isinstance(count, int) or isinstance(count, bool) or count < 1:
+    if type(count) is not int or count < 1:
         raise SettingError(f"the number of threads must be a whole number above 0, not {count!r}")
     _pool.count = count
     _own_blas()
@@ -142,21 +147,35 @@ def split(function: Callable[[int, int], Any], count: int, cost: float) -> None:
 
 
 def product(a: Any, b: Any, out: Any = None) -> Any:
-    """The product of two NumPy matrices, the larger side of the result split over threads."""
-    rows, columns = a.shape[0], b.shape[1]
-    cost = rows * columns * a.shape[1] / 20  # of 2 operations each at 40 a nanosecond; float64 takes twice as long
-    if cost < WORTH_SPLITTING or _pool.count == 1 or a.dtype != b.dtype or a.dtype.char not in "fd":
+    """``a @ b`` for two or more axes; large products of NumPy arrays are split over threads.
+
+    A product of two matrices is split along the larger side of the result, a batch of products along its first axis.
+    """
+    if _pool.count == 1 or type(a) is not numpy.ndarray or a.size * b.shape[-1] < _LEAST_PRODUCT:
+        return a @ b if out is None else numpy.matmul(a, b, out=out)
+    matrices = a.ndim == 2 == b.ndim
+    if a.dtype.char not in "fd" or a.dtype != b.dtype or not (matrices or a.shape[:-2] == b.shape[:-2]):
         return numpy.matmul(a, b, out=out)
     if out is None:
-        out = numpy.empty((rows, columns), a.dtype)
-    # In multiples of 16, the tiles that BLAS computes stay whole.
-    tiles = max(rows, columns) // 16 + 1
-    if columns >= rows:
-        split(
-            lambda low, high: numpy.matmul(a, b[:, 16 * low : 16 * high], out=out[:, 16 * low : 16 * high]), tiles, cost
-        )
+        out = numpy.empty((*a.shape[:-1], b.shape[-1]), a.dtype)
+    cost = a.size * b.shape[-1] / _PRODUCTS_PER_NANOSECOND
+    if not matrices:
+
+        def part(low: int, high: int) -> None:
+            numpy.matmul(a[low:high], b[low:high], out=out[low:high])
+
+        split(part, a.shape[0], cost)
+        return out
+    if b.shape[1] >= a.shape[0]:
+
+        def tiles(low: int, high: int) -> None:
+            numpy.matmul(a, b[:, _TILE * low : _TILE * high], out=out[:, _TILE * low : _TILE * high])
     else:
-        split(lambda low, high: numpy.matmul(a[16 * low : 16 * high], b, out=out[16 * low : 16 * high]), tiles, cost)
+
+        def tiles(low: int, high: int) -> None:
+            numpy.matmul(a[_TILE * low : _TILE * high], b, out=out[_TILE * low : _TILE * high])
+
+    split(tiles, -(-max(out.shape) // _TILE), cost)
     return out
 
 

@@ -4,6 +4,7 @@ or more axes, so that BLAS does the work and derivatives of every order are ther
 import math
 from typing import Any
 
+from tinygrad_mp.backend import threads
 from tinygrad_mp.domains import Real
 from tinygrad_mp.errors import DTypeError, ShapeError, TinygradError
 from tinygrad_mp.ops.elementwise import mul
@@ -33,7 +34,7 @@ def _matmul(x: Real, y: Real) -> Any:
     if x.dtype is not y.dtype and x.dtype != y.dtype:
         raise _different_dtypes(x, y)
     try:
-        return x @ y
+        return threads.product(x, y)
     except ValueError as error:
         raise (_different_sizes(x, y) or ShapeError("the batch axes do not broadcast")) from error
 

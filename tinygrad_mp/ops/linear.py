@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from tinygrad_mp.backend import product
 from tinygrad_mp.domains import Real, Sampler
 from tinygrad_mp.errors import DTypeError, ShapeError
 from tinygrad_mp.ops.elementwise import add
@@ -72,8 +73,8 @@ def _product(x: Any, weight: Any) -> Any:
     if x.dtype != weight.dtype:
         raise _different_dtypes()
     if x.ndim == 2:
-        return x @ weight.T
-    return (_as_rows(x) @ weight.T).reshape(*x.shape[:-1], weight.shape[0])
+        return product(x, weight.T)
+    return product(_as_rows(x), weight.T).reshape(*x.shape[:-1], weight.shape[0])
 
 
 def _different_dtypes() -> DTypeError:
