@@ -13,8 +13,9 @@ from typing import Any
 from numpy import ndarray
 
 from tinygrad_mp.backend import as_array_on
+from tinygrad_mp.backend.blocks import LARGE
 from tinygrad_mp.grad_mode import grad_mode, switched
-from tinygrad_mp.registry import PART, Op, explain
+from tinygrad_mp.registry import PART, Op, explain, for_large_arrays
 from tinygrad_mp.tape import Node, TensorBase, make_node, refresh, view_between, wrap
 from tinygrad_mp.writes import next_index
 
@@ -51,7 +52,7 @@ def unary_call(op: Op) -> Callable[..., Any]:
     """One input, no parameters."""
     forward, prepare, numpy_function, links = op.forward, op.prepare, op.numpy_function, op.links_when((True,))
     keep_x, keep_out, keep_shape = op.keeps_input[0], op.keeps_out, op.keeps_shape[0]
-    differentiable, accepted = links is not None, op.accepted_dtypes
+    differentiable, accepted, elementwise = links is not None, op.accepted_dtypes, op.elementwise
 
     def call(x: Any, /) -> Any:
         if type(x) is plain_class:
@@ -63,6 +64,8 @@ def unary_call(op: Op) -> Callable[..., Any]:
         if x.view_of is not None:
             refresh(x)
         array = x.array
+        if elementwise and array.size >= LARGE and op.large is not op:
+            return _call_for_large_arrays(op, x)
         try:
             if accepted is not None and array.dtype not in accepted:
                 (array,) = prepare(array)
@@ -139,6 +142,7 @@ def binary_call(op: Op) -> Callable[..., Any]:
         op.links_when((False, True)),
         op.links_when((True, True)),
     )
+    elementwise = op.elementwise
     keeps_nothing = not keep_shapes and not any(both)
 
     def call(x: Any, y: Any, /) -> Any:
@@ -152,6 +156,8 @@ def binary_call(op: Op) -> Callable[..., Any]:
             mixed = False
             raw_x = x.array
             raw_y = y.array
+            if elementwise and raw_x.size >= LARGE and op.large is not op:
+                return _call_for_large_arrays(op, x, y)
             x_node = x.node
             y_node = y.node
         else:
@@ -161,6 +167,8 @@ def binary_call(op: Op) -> Callable[..., Any]:
             cls = x_class or y_class
             if cls is None:
                 return forward(x, y)
+            if elementwise and getattr(raw_x, "size", 0) >= LARGE and op.large is not op:
+                return _call_for_large_arrays(op, x, y)
         if not differentiable:
             x_node = x_node if differentiable_x else None
             y_node = y_node if differentiable_y else None
@@ -203,6 +211,13 @@ def binary_call(op: Op) -> Callable[..., Any]:
         return tensor
 
     return call
+
+
+def _call_for_large_arrays(op: Op, *inputs: Any) -> Any:
+    large = for_large_arrays(op)
+    if large.call is op.call:
+        large.call = call_for(large)
+    return large.call(*inputs)
 
 
 def _unwrap(value: Any) -> tuple[Any, Any, Node | None]:

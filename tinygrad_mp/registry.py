@@ -9,6 +9,7 @@ from __future__ import annotations
 import inspect
 import operator
 from collections.abc import Callable, Mapping
+from copy import copy
 from functools import partial
 from types import FunctionType
 from typing import Any, TypeAlias
@@ -16,6 +17,7 @@ from typing import Any, TypeAlias
 import numpy
 
 from tinygrad_mp.backend import device_of, is_array, xp
+from tinygrad_mp.backend.blocks import blockwise
 from tinygrad_mp.dtypes import FLOATING, promote
 from tinygrad_mp.errors import DeviceError, DTypeError, IndexRangeError, ShapeError, TinygradError
 
@@ -83,6 +85,7 @@ class Op:
         "keeps_out",
         "keeps_shape",
         "kept",
+        "large",
         "linear",
         "links",
         "name",
@@ -125,6 +128,7 @@ class Op:
     keeps_shape: tuple[bool, ...]
     kept: dict[tuple[bool, ...], tuple[bool, ...]]
     links: dict[tuple[bool, ...], Links | None]
+    large: Op | None
 
     def kept_when(self, needed: tuple[bool, ...]) -> tuple[bool, ...]:
         """Which inputs and (last) whether ``out`` must be saved when these inputs need a gradient."""
@@ -174,7 +178,7 @@ def make_op(forward: Callable[..., Any], rules: Mapping[str, Any], options: Mapp
     op.outputs, op.view, op.linear = options["outputs"], options["view"], options["linear"]
     op.shapes, op.cases, op.reference = options["shapes"], options["cases"], options["reference"]
     op.elementwise = options["elementwise"]
-    op.special = op.outputs or op.variadic
+    op.special, op.large = op.outputs or op.variadic, None
     op.promotes = options["promotes"]
     op.prepare = _PREPARE[op.promotes]
     op.accepted_dtypes = FLOATING if op.promotes == "floating" else None
@@ -223,6 +227,20 @@ def _read_rule(op: Op, name: str, function: Any, places: Mapping[str, int], stat
         return IS_G, function, -1, (), ()
     kind = GIVEN_PARAMS if params else min(GIVEN_G + len(picks), GIVEN_MANY)
     return kind, _as_operator(function), picks[0] if picks else -1, picks, params
+
+
+def for_large_arrays(op: Op) -> Op:
+    """The same elementwise primitive, with forward pass and rules that go through large arrays in blocks."""
+    if op.large is None:
+        large = copy(op)
+        large.forward = blockwise(op.forward if op.numpy_function is None else op.numpy_function)
+        large.numpy_function = None
+        large.rules = tuple(
+            (rule[0], blockwise(rule[1]), *rule[2:]) if rule is not None and GIVEN_G <= rule[0] <= GIVEN_MANY else rule
+            for rule in op.rules
+        )
+        large.links, large.large, op.large = {}, large, large
+    return op.large
 
 
 def _unchanged(*operands: Any) -> tuple[Any, ...]:
