@@ -16,7 +16,7 @@ from tinygrad_mp.backend.threads import get_num_threads, split
 
 LARGE = 1 << 17
 """Entries from which on blocks are worth their cost."""
-BLOCK = 1 << 14
+BLOCK = 1 << 15
 """Entries of a block: a handful of float32 blocks fit into a level-2 cache of half a megabyte."""
 
 _UFUNCS: dict[Any, numpy.ufunc] = {
