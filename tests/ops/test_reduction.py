@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from importlib import import_module
 from typing import Any
 
 import numpy
@@ -14,6 +15,8 @@ from tinygrad_mp import tensor
 from tinygrad_mp.autograd import grad
 from tinygrad_mp.errors import DTypeError, IndexRangeError, SettingError, ShapeError
 from tinygrad_mp.ops import extremes, norms, reduction
+from tinygrad_mp.primitive import sum_to
+from tinygrad_mp.testing import check_primitive
 
 NAN, INF = math.nan, math.inf
 
@@ -319,3 +322,22 @@ def test_long_float32_sums_are_as_exact_as_numpys(shape: tuple[int, ...], dim: A
         assert found.shape == exact.shape
         pairwise = numpy.abs(values.sum(axis=dim, keepdims=keepdim) - exact).max()
         assert numpy.abs(found.numpy() - exact).max() <= 4 * pairwise + 1e-7 * exact.max()
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
+@pytest.mark.parametrize(("shape", "small"), [((5, 3), (3,)), ((2, 4, 3), (4, 3)), ((2, 4, 3), (1, 3)), ((4, 3), ())])
+def test_columns_are_summed_the_same_by_blas(monkeypatch, shape, small, dtype):
+    array = numpy.arange(numpy.prod(shape)).reshape(shape).astype(dtype)
+    for layout in (array, numpy.asfortranarray(array)):
+        slow = sum_to(layout, shape=small)
+        monkeypatch.setattr(import_module("tinygrad_mp.primitive"), "_MANY", 1)
+        fast = sum_to(layout, shape=small)
+        monkeypatch.undo()
+        numpy.testing.assert_array_equal(fast, slow)
+        assert fast.dtype == slow.dtype == dtype
+        assert fast.shape == small
+
+
+def test_the_rules_of_sums_by_blas_are_right(monkeypatch):
+    monkeypatch.setattr(import_module("tinygrad_mp.primitive"), "_MANY", 1)
+    check_primitive(sum_to)
