@@ -1,18 +1,21 @@
 """Correlation of images with small weights by columns (im2col), a bounded part of the columns at a time.
 
-Everything here is in the order channels, height, width, batch. With the batch innermost, what a window shifts over
-lies in long runs, and a range of windows is a range of columns of one matrix, so that products need no rearranging.
-Images may have any strides; those in this very order, without gaps, are the fast ones.
+Everything here is in the order channels, height, width, batch; images may have any strides, but those in this very
+order, without gaps, are the fast ones. Rows of windows are split over threads, each with memory of its own for columns.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any, TypeAlias
+from collections.abc import Callable, Iterator
+from typing import Any
 
+import numpy
+
+from tinygrad_mp.backend import winograd
 from tinygrad_mp.backend.arrays import xp
-
-Pair: TypeAlias = tuple[int, int]
+from tinygrad_mp.backend.kernels import kernel
+from tinygrad_mp.backend.threads import split
+from tinygrad_mp.backend.windows import Pair, inside, is_straight, starts, straightened
 
 COLUMN_BYTES = 3 << 20
 """How much memory the columns may take at a time, whatever the batch. Measured: the best from 1 to 4 MiB."""
@@ -21,6 +24,7 @@ LEAST_WIDTH = 200
 """So many windows of one row make a product worth a call."""
 
 
+@kernel
 def correlate(
     x: Any, weight: Any, bias: Any, out: Any, *, offset: Pair, stride: Pair = (1, 1), dilation: Pair = (1, 1)
 ) -> None:
@@ -39,12 +43,62 @@ def correlate(
     stride, dilation : pair of int
         Distance between windows, and between the entries of one.
     """
+
+    def part(rows: slice, columns: slice) -> None:
+        start = offset[0] - rows.start * stride[0], offset[1] - columns.start * stride[1]
+        here = out[:, rows, columns]
+        if winograd.suits(x, weight.shape, here.shape[1:], stride, dilation):
+            winograd.correlate(x, weight[0], bias, here, start, stride)
+        else:
+            _correlate(x, weight, bias, here, start, stride, dilation)
+
+    _in_parts(part, x, out.shape[1:], out.size * weight[0, 0].size)
+
+
+@kernel
+def correlate_weight(
+    x: Any, y: Any, kernel: Pair, groups: int, *, offset: Pair, stride: Pair = (1, 1), dilation: Pair = (1, 1)
+) -> Any:
+    """The transpose of :func:`correlate` in the weight: (groups, o, c, \\*kernel) from ``y``, shaped as its ``out``."""
+    shape = groups, y.shape[0] // groups, x.shape[0] // groups, *kernel
+    found: dict[tuple[int, int], Any] = {}
+
+    def part(rows: slice, columns: slice) -> None:
+        start = offset[0] - rows.start * stride[0], offset[1] - columns.start * stride[1]
+        here = y[:, rows, columns]
+        if winograd.suits(x, shape, here.shape[1:], stride, dilation):
+            total = winograd.correlate_weight(x, here, kernel[0], start, stride)[None]
+        else:
+            total = _correlate_weight(x, here, shape, start, stride, dilation)
+        found[rows.start, columns.start] = total
+
+    _in_parts(part, x, y.shape[1:], y.size * (x.shape[0] // groups) * kernel[0] * kernel[1])
+    totals = [found[place] for place in sorted(found)]  # in an order that does not depend on who came first
+    for total in totals[1:]:
+        totals[0] += total
+    return totals[0]
+
+
+def _in_parts(part: Callable[[slice, slice], None], x: Any, counts: tuple[int, ...], products: int) -> None:
+    """Call ``part`` with ranges of the rows of windows, or of the columns of a single row, that make up all of them."""
+    whole = slice(0, counts[0]), slice(0, counts[1])
+    if type(x) is not numpy.ndarray:
+        part(*whole)
+        return
+    cost = products * x.itemsize / 160  # of 2 operations each at 80 a nanosecond in float32
+    if counts[0] > 1:
+        split(lambda low, high: part(slice(low, high), whole[1]), counts[0], cost)
+    else:
+        split(lambda low, high: part(whole[0], slice(low, high)), counts[1], cost)
+
+
+def _correlate(x: Any, weight: Any, bias: Any, out: Any, offset: Pair, stride: Pair, dilation: Pair) -> None:
     module = xp(x)
     groups, units = weight.shape[:2]
     chosen = _choose(x, groups, weight.shape[3:], out.shape[1:], stride, dilation)
     matrices = (weight if chosen is _columns else weight.swapaxes(2, 3)).reshape(groups, units, -1)
     shifts = None if bias is None else bias.reshape(groups, units, 1)
-    whole = out.reshape(groups, units, -1) if out.flags.c_contiguous else None
+    whole = out.reshape(groups, units, -1) if out.size and out[0].flags.c_contiguous else None  # a view
     for (rows, across, samples), columns in chosen(x, weight.shape[3:], out.shape[1:], offset, stride, dilation):
         factor = columns.reshape(groups, matrices.shape[2], -1)
         if whole is None:
@@ -60,18 +114,19 @@ def correlate(
             part[...] = product.reshape(part.shape)
 
 
-def correlate_weight(
-    x: Any, y: Any, kernel: Pair, groups: int, *, offset: Pair, stride: Pair = (1, 1), dilation: Pair = (1, 1)
-) -> Any:
-    """The transpose of :func:`correlate` in the weight: (groups, o, c, \\*kernel) from ``y``, shaped as its ``out``."""
+def _correlate_weight(x: Any, y: Any, shape: tuple[int, ...], offset: Pair, stride: Pair, dilation: Pair) -> Any:
     module = xp(x)
-    channels, units = x.shape[0] // groups, y.shape[0] // groups
+    groups, units, channels = shape[:3]
+    kernel = shape[3], shape[4]
     size = channels * kernel[0] * kernel[1]
     total = None
     chosen = _choose(x, groups, kernel, y.shape[1:], stride, dilation)
     for part, columns in chosen(x, kernel, y.shape[1:], offset, stride, dilation):
         factor = columns.reshape(groups, size, -1).swapaxes(1, 2)
-        product = module.matmul(y[:, *part].reshape(groups, units, -1), factor)
+        given = y[:, *part]
+        if not is_straight(y):
+            given = straightened(given)
+        product = module.matmul(given.reshape(groups, units, -1), factor)
         if total is None:
             total = product
         else:
@@ -79,22 +134,8 @@ def correlate_weight(
     if total is None:
         total = module.zeros((groups, units, size), dtype=x.dtype)
     if chosen is _columns:
-        return total.reshape(groups, units, channels, *kernel)
+        return total.reshape(shape)
     return total.reshape(groups, units, kernel[0], channels, kernel[1]).swapaxes(2, 3)
-
-
-def inside(offset: int, stride: int, size: int, count: int) -> tuple[slice, slice]:
-    """Of the places ``offset + stride * window``, those in ``[0, size)``: which windows, and which places.
-
-    >>> inside(-1, 2, 4, 3)
-    (slice(1, 3, None), slice(1, 4, 2))
-    """
-    first = max(0, -(offset // stride))  # rounded up
-    last = min(count, -((offset - size) // stride))
-    if last <= first:
-        return slice(0, 0), slice(0, 0)
-    start = offset + stride * first
-    return slice(first, last), slice(start, start + stride * (last - first - 1) + 1, stride)
 
 
 def _choose(x: Any, groups: int, kernel: Pair, counts: tuple[int, ...], stride: Pair, dilation: Pair) -> Any:
@@ -125,9 +166,9 @@ def _rolling_columns(
     row_bytes = x.shape[0] * kernel[1] * across * deep * x.itemsize
     down = max(1, (COLUMN_BYTES // row_bytes - kernel[0]) // stride[0] + 1)
     buffer: Any = None
-    for those in _starts(columns, across):
-        for samples in _starts(batch, deep):
-            for these in _starts(rows, down):
+    for those in starts(columns, across):
+        for samples in starts(batch, deep):
+            for these in starts(rows, down):
                 sizes = (those.stop - those.start, samples.stop - samples.start)
                 held = (these.stop - these.start - 1) * stride[0] + kernel[0]
                 entries = held * x.shape[0] * kernel[1] * sizes[0] * sizes[1]
@@ -136,18 +177,13 @@ def _rolling_columns(
                 laid = buffer[:entries].reshape(held, x.shape[0], kernel[1], *sizes)
                 start = these.start * stride[0] - offset[0], those.start * stride[1] - offset[1]
                 image = x[:, :, :, samples]
-                if not _is_straight(x):
+                if not is_straight(x):
                     low, high = (min(max(place, 0), x.shape[1]) for place in (start[0], start[0] + held))
-                    image, start = module.ascontiguousarray(image[:, low:high]), (start[0] - low, start[1])
+                    image, start = straightened(image[:, low:high]), (start[0] - low, start[1])
                 _fill(laid.transpose(1, 2, 0, 3, 4)[:, None], image, start, (1, stride[1]), dilation)
                 for row in range(these.start, these.stop):
                     first = (row - these.start) * stride[0]
                     yield (slice(row, row + 1), those, samples), laid[first : first + kernel[0]]
-
-
-def _is_straight(x: Any) -> bool:
-    """Whether what windows shift over lies in long runs."""
-    return bool(x.strides[3] == x.itemsize and (x.strides[2] == x.shape[3] * x.itemsize or x.shape[2] == 1))
 
 
 def _columns(
@@ -158,15 +194,11 @@ def _columns(
     The array is overwritten at the next step.
     """
     height, width, batch = x.shape[1:]
-    if (tuple(kernel), stride, offset, tuple(counts)) == (
-        (1, 1),
-        (1, 1),
-        (0, 0),
-        (height, width, batch),
-    ) and x.flags.c_contiguous:
-        if x.size:
-            yield (slice(0, height), slice(0, width), slice(0, batch)), x  # the windows are the entries
-        return
+    top = -offset[0]
+    alike = (tuple(kernel), stride, offset[1], counts[1]) == ((1, 1), (1, 1), 0, width)
+    if alike and 0 <= top <= height - counts[0] and x.size and counts[0] and x[0].flags.c_contiguous:
+        yield (slice(0, counts[0]), slice(0, width), slice(0, batch)), x[:, top : top + counts[0]]
+        return  # the windows are the entries
     module = xp(x)
     taps = x.shape[0] * kernel[0] * kernel[1]
     buffer: Any = None
@@ -179,12 +211,10 @@ def _columns(
         windows = buffer[:entries].reshape(x.shape[0], *kernel, *sizes)
         top, left = rows.start * stride[0] - offset[0], across.start * stride[1] - offset[1]
         image = x[:, :, :, samples]
-        if not _is_straight(
-            x
-        ):  # bring what these windows cover into order once, rather than for each entry of a window
+        if not is_straight(x):  # bring what these windows cover into order once, rather than for each entry of a window
             low = min(max(top, 0), height)
             high = max(low, min(height, top + (sizes[0] - 1) * stride[0] + (kernel[0] - 1) * dilation[0] + 1))
-            image, top = module.ascontiguousarray(image[:, low:high]), top - low
+            image, top = straightened(image[:, low:high]), top - low
         _fill(windows, image, (top, left), stride, dilation)
         yield part, windows
 
@@ -220,15 +250,7 @@ def _ranges(counts: tuple[int, ...], bytes_each: int) -> Iterator[tuple[slice, s
         down, across, deep = 1, room // batch, batch
     else:
         down, across, deep = 1, 1, room
-    for top in _starts(rows, down):
-        for left in _starts(columns, across):
-            for first in _starts(batch, deep):
+    for top in starts(rows, down):
+        for left in starts(columns, across):
+            for first in starts(batch, deep):
                 yield top, left, first
-
-
-def _starts(count: int, most: int) -> Iterator[slice]:
-    """Slices of at most ``most``, about equal, the longest first."""
-    pieces = -(-count // most)
-    size = -(-count // pieces)
-    for start in range(0, count, size):
-        yield slice(start, min(start + size, count))

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from tinygrad_mp.backend import xp
-from tinygrad_mp.backend.correlation import inside
+from tinygrad_mp.backend.windows import inside
 from tinygrad_mp.domains import Distinct, Flag, Real
 from tinygrad_mp.ops.extremes import max as max_along
 from tinygrad_mp.ops.gathering import gather

@@ -3,7 +3,7 @@
 from typing import Any
 
 from tinygrad_mp.backend import xp
-from tinygrad_mp.backend.correlation import inside
+from tinygrad_mp.backend.windows import inside
 from tinygrad_mp.domains import Real
 from tinygrad_mp.errors import SettingError
 from tinygrad_mp.ops.geometry import (

@@ -4,7 +4,7 @@ import operator
 from typing import Any
 
 from tinygrad_mp.backend import xp
-from tinygrad_mp.backend.correlation import inside
+from tinygrad_mp.backend.windows import inside
 from tinygrad_mp.domains import Real
 from tinygrad_mp.errors import ShapeError, TinygradError
 from tinygrad_mp.ops.axes import one_axis
