@@ -6,11 +6,13 @@ import math
 from typing import Any
 
 from tinygrad_mp.backend import xp
+from tinygrad_mp.backend.blending import blend
 from tinygrad_mp.errors import SettingError
-from tinygrad_mp.optim.optimizer import Group, Optimizer, counter, zeros_like
+from tinygrad_mp.optim.fused import FusedOptimizer, Update
+from tinygrad_mp.optim.optimizer import Group, counter
 
 
-class Adam(Optimizer):
+class Adam(FusedOptimizer):
     """Steps scaled by running means of the gradient and of its square.
 
     ::
@@ -69,43 +71,48 @@ class Adam(Optimizer):
         for number, beta in enumerate(group["betas"]):
             self.require(f"betas[{number}]", beta, below=1.0)
 
-    def update(self, parameter: Any, g: Any, group: Group) -> None:
-        state = self.state[parameter]
-        if not state:
-            state.update(step=counter(), exp_avg=zeros_like(parameter), exp_avg_sq=zeros_like(parameter))
-        if group["amsgrad"] and "max_exp_avg_sq" not in state:
-            state["max_exp_avg_sq"] = zeros_like(parameter)
-        state["step"].array += 1
-        t, p, m, v = state["step"].item(), parameter.array, state["exp_avg"].array, state["exp_avg_sq"].array
+    def buffers(self, group: Group) -> tuple[str, ...]:
+        return ("exp_avg", "exp_avg_sq", "max_exp_avg_sq") if group["amsgrad"] else ("exp_avg", "exp_avg_sq")
+
+    def stage(self, entries: dict[str, Any]) -> float:
+        if "step" not in entries:
+            entries["step"] = counter()
+        count = entries["step"].array
+        step: float = count.item() + 1
+        count[...] = step
+        return step
+
+    def formula(self, group: Group, stage: float) -> Update:
         lr, eps, decay = float(group["lr"]), float(group["eps"]), float(group["weight_decay"])
         beta1, beta2 = map(float, group["betas"])
-        module = xp(p)
-        work = module.empty_like(p)  # the one temporary
-        if group["maximize"]:
-            g = -g
-        if decay and group["decoupled_weight_decay"]:
-            p *= 1 - lr * decay
-        elif decay:
-            g = g + decay * p
+        maximize, decoupled = group["maximize"], group["decoupled_weight_decay"]
+        shrink = 1 - lr * decay if decoupled else 1.0
+        rate, correction = lr / (1 - beta1**stage), math.sqrt(1 - beta2**stage)
 
-        # m = beta1 * m + (1 - beta1) * g
-        m *= beta1
-        m += module.multiply(g, 1 - beta1, out=work)
-        # v = beta2 * v + (1 - beta2) * g**2
-        v *= beta2
-        module.multiply(g, g, out=work)
-        work *= 1 - beta2
-        v += work
-        if group["amsgrad"]:
-            largest = state["max_exp_avg_sq"].array
-            v = module.maximum(largest, v, out=largest)
-        # p = p - lr * m_hat / (sqrt(v_hat) + eps)
-        module.sqrt(v, out=work)
-        work /= math.sqrt(1 - beta2**t)
-        work += eps
-        module.divide(m, work, out=work)
-        work *= lr / (1 - beta1**t)
-        p -= work
+        def update(p: Any, g: Any, work: Any, m: Any, v: Any, largest: Any = None) -> None:
+            module = xp(p)
+            if maximize:
+                g = -g
+            if decay and not decoupled:
+                g = g + decay * p
+            # m = beta1 * m + (1 - beta1) * g
+            blend(m, beta1, g, 1 - beta1, work)
+            # v = beta2 * v + (1 - beta2) * g**2
+            blend(v, beta2, module.multiply(g, g, out=work), 1 - beta2, work)
+            if largest is not None:
+                v = module.maximum(largest, v, out=largest)
+            # p = p - lr * m_hat / (sqrt(v_hat) + eps), where sqrt(v_hat) = sqrt(v) / correction
+            module.sqrt(v, out=work)
+            if p.dtype.itemsize == 2:  # float16 cannot hold eps * correction
+                work /= correction
+                work += eps
+                factor = -rate
+            else:
+                work += eps * correction
+                factor = -rate * correction
+            blend(p, shrink, module.divide(m, work, out=work), factor, work)
+
+        return update
 
 
 class AdamW(Adam):

@@ -134,10 +134,16 @@ class Optimizer:
             with enable_grad():
                 loss = closure()
         with no_grad():
-            for parameter, g, group in self._due():
-                self.update(parameter, g, group)
+            due = self._due()
+            for parameter, _, _ in due:
                 mark_written(parameter.array)
+            self.advance(due)
         return loss
+
+    def advance(self, due: list[tuple[Any, Any, Group]]) -> None:
+        """Update all parameters that are due: each with the array of its gradient and its group."""
+        for parameter, g, group in due:
+            self.update(parameter, g, group)
 
     def _due(self) -> list[tuple[Any, Any, Group]]:
         """Parameters with the arrays of their gradients and their groups; all checked before the first is changed."""
@@ -221,8 +227,9 @@ class Optimizer:
             raise ShapeError(
                 f"{type(self).__name__}.load_state_dict: {key} has shape {array.shape}, its parameter {parameter.shape}"
             )
-        moved = array_on(device_of(parameter.array), array)
-        return wrap(Tensor, xp(moved).array(moved, dtype=parameter.dtype))
+        restored = zeros_like(parameter)
+        restored.array[...] = array_on(device_of(parameter.array), array)
+        return restored
 
     def __repr__(self) -> str:
         lines = [f"{type(self).__name__} ("]

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from tinygrad_mp.backend import xp
+from tinygrad_mp.backend.blending import blend
 from tinygrad_mp.errors import SettingError
-from tinygrad_mp.optim.optimizer import Group, Optimizer
-from tinygrad_mp.tape import wrap
-from tinygrad_mp.tensor import Tensor
+from tinygrad_mp.optim.fused import FusedOptimizer, Update
+from tinygrad_mp.optim.optimizer import Group
 
 
-class SGD(Optimizer):
+class SGD(FusedOptimizer):
     """Stochastic gradient descent, with momentum if asked: ``b = momentum * b + g``, ``p = p - lr * b``.
 
     Parameters
@@ -64,21 +63,27 @@ class SGD(Optimizer):
                 fix="give momentum above 0, and no dampening",
             )
 
-    def update(self, parameter: Any, g: Any, group: Group) -> None:
-        p, lr, momentum = parameter.array, float(group["lr"]), float(group["momentum"])
-        dampening, decay = float(group["dampening"]), float(group["weight_decay"])
-        if group["maximize"]:
-            g = -g
-        if decay:
-            g = g + decay * p
-        if momentum:
-            state = self.state[parameter]
-            if "momentum_buffer" in state:
-                b = state["momentum_buffer"].array
-                b *= momentum
-                b += (1 - dampening) * g if dampening else g
-            else:
-                b = xp(p).array(g)
-                state["momentum_buffer"] = wrap(Tensor, b)
-            g = g + momentum * b if group["nesterov"] else b
-        p -= lr * g
+    def buffers(self, group: Group) -> tuple[str, ...]:
+        return ("momentum_buffer",) if group["momentum"] else ()
+
+    def stage(self, entries: dict[str, Any]) -> bool:
+        return "momentum_buffer" in entries
+
+    def formula(self, group: Group, stage: bool) -> Update:
+        lr, momentum, decay = float(group["lr"]), float(group["momentum"]), float(group["weight_decay"])
+        share = 1 - float(group["dampening"]) if stage else 1.0  # the first gradient enters as it is
+        maximize, nesterov = group["maximize"], group["nesterov"]
+
+        def update(p: Any, g: Any, work: Any, b: Any = None) -> None:
+            if maximize:
+                g = -g
+            if decay:
+                g = g + decay * p
+            if b is not None:
+                # b = momentum * b + (1 - dampening) * g
+                blend(b, momentum, g, share, work)
+                g = g + momentum * b if nesterov else b
+            # p = p - lr * g
+            blend(p, 1.0, g, -lr, work)
+
+        return update

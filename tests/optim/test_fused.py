@@ -1,0 +1,131 @@
+"""However the entries of parameters are put together or cut apart, each is updated as if alone."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+import tinygrad_mp as tg
+from tinygrad_mp import optim
+from tinygrad_mp.backend import blending, threads
+from tinygrad_mp.optim import fused
+
+SETTINGS: list[tuple[str, dict[str, Any]]] = [
+    ("SGD", {"lr": 0.01}),
+    ("SGD", {"lr": 0.01, "momentum": 0.9, "dampening": 0.3, "weight_decay": 0.1, "maximize": True}),
+    ("SGD", {"lr": 0.01, "momentum": 0.8, "nesterov": True}),
+    ("Adam", {"lr": 0.01, "amsgrad": True, "weight_decay": 0.1, "maximize": True}),
+    ("AdamW", {"lr": 0.01}),
+]
+SHAPES = [(3, 4), (4,), ()]
+
+
+def leaves(dtype: str = "float32") -> list[Any]:
+    rng = np.random.default_rng(0)
+    return [tg.tensor(np.asarray(rng.normal(size=shape), dtype=dtype), requires_grad=True) for shape in SHAPES]
+
+
+def gradient(step: int, number: int, dtype: Any) -> Any:
+    return np.asarray(np.random.default_rng((step, number)).normal(size=SHAPES[number]), dtype=dtype)
+
+
+def train(optimizer: Any, parameters: list[Any], steps: range) -> None:
+    for step in steps:
+        for number, parameter in enumerate(parameters):
+            parameter.grad = tg.tensor(gradient(step, number, parameter.dtype))
+        optimizer.step()
+
+
+def same_bits(ours: list[Any], theirs: list[Any]) -> bool:
+    return all(a.array.tobytes() == b.array.tobytes() for a, b in zip(ours, theirs, strict=True))
+
+
+def trained(name: str, settings: dict[str, Any], dtype: str, memory: Any = lambda array: array) -> list[Any]:
+    """Parameters after five steps, in memory laid out by ``memory``."""
+    parameters = leaves(dtype)
+    for parameter in parameters:
+        parameter.data = tg.from_numpy(memory(parameter.array))
+    train(getattr(optim, name)(parameters, **settings), parameters, range(5))
+    return parameters
+
+
+WAYS: dict[str, dict[str, int]] = {
+    "each by itself": {"SMALL": 0},
+    "in blocks": {"SMALL": 0, "BLOCK": 5},
+    "few together": {"SMALL": 20, "BLOCK": 40},
+    "split over threads": {"SMALL": 0, "_COST": 10**9},
+    "by BLAS": {"SMALL": 0, "WORTH_BLAS": 1},
+}
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "float16"])
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize(("name", "settings"), SETTINGS)
+def test_every_way_to_compute_gives_the_same(
+    name: str, settings: dict[str, Any], way: str, dtype: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = {**settings, "eps": 1e-4} if dtype == "float16" and name != "SGD" else settings
+    expected = trained(name, settings, dtype)
+    for constant, value in WAYS[way].items():
+        monkeypatch.setattr(blending if constant == "WORTH_BLAS" else fused, constant, value)
+    if way == "split over threads":
+        monkeypatch.setattr(threads._pool, "count", 2)
+    found = trained(name, settings, dtype)
+    tolerance = {"float16": 1e-3, "float32": 1e-7, "float64": 1e-15}[dtype]
+    for a, b in zip(found, expected, strict=True):
+        np.testing.assert_allclose(a.array, b.array, rtol=tolerance, atol=tolerance)
+
+
+@pytest.mark.parametrize("small", [0, 100])
+@pytest.mark.parametrize(
+    "memory", [lambda array: np.array(array, order="F"), lambda array: np.stack([array, array], -1)[..., 0]]
+)
+def test_parameters_may_lie_in_memory_in_any_order(memory: Any, small: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    expected = trained("AdamW", {}, "float32")
+    monkeypatch.setattr(fused, "SMALL", small)
+    assert same_bits(trained("AdamW", {}, "float32", memory), expected)
+
+
+def test_parameters_join_and_leave_between_steps() -> None:
+    torch = pytest.importorskip("torch", reason="parity with PyTorch needs PyTorch")
+    ours = leaves()
+    theirs = [torch.tensor(p.array.copy(), requires_grad=True) for p in ours]
+    optimizer, oracle = optim.Adam(ours, lr=0.01), torch.optim.Adam(theirs, lr=0.01)
+    present = [(0,), (0, 1), (0, 1, 2), (1,), (), (2, 1), (0, 2), (0, 1, 2)]
+    for step, numbers in enumerate(present):
+        for number in range(3):
+            g = gradient(step, number, "float32") if number in numbers else None
+            ours[number].grad = None if g is None else tg.tensor(g)
+            theirs[number].grad = None if g is None else torch.tensor(g)
+        optimizer.param_groups[0]["lr"] = oracle.param_groups[0]["lr"] = 0.01 * (step + 1)
+        optimizer.param_groups[0]["betas"] = oracle.param_groups[0]["betas"] = (0.9 - 0.05 * step, 0.99)
+        optimizer.step()
+        oracle.step()
+    for a, b in zip(ours, theirs, strict=True):
+        np.testing.assert_allclose(a.array, b.detach().numpy(), rtol=1e-6, atol=1e-6)
+        assert optimizer.state[a]["step"].item() == oracle.state[b]["step"].item()
+
+
+def test_a_parameter_with_exchanged_memory_is_trained_there() -> None:
+    parameters, expected = leaves(), leaves()
+    optimizer = optim.AdamW(parameters)
+    train(optimizer, parameters, range(2))
+    before = parameters[0].array
+    parameters[0].data = parameters[0].detach().clone()
+    values = before.copy()
+    train(optimizer, parameters, range(2, 5))
+    train(optim.AdamW(expected), expected, range(5))
+    assert same_bits(parameters, expected)
+    assert (before == values).all()
+
+
+def test_one_model_may_step_between_forward_and_backward_of_another() -> None:
+    first, second = leaves()[0], leaves()[0]
+    loss = (first * first).sum()
+    optimizer = optim.SGD([second], lr=0.1)
+    second.grad = tg.ones(3, 4)
+    optimizer.step()
+    loss.backward()
+    np.testing.assert_array_equal(first.grad.array, 2 * first.array)
