@@ -255,6 +255,7 @@ COUNTERPARTS: dict[str, Callable[..., Any]] = {
     "batch_norm": lambda x, weight, bias, eps, moments: _normalized(
         lambda w, b: torch.batch_norm(x, w, b, None, None, True, 0.1, eps, False), x, weight, bias
     ),
+    "gelu": lambda x, approximate, residue: F.gelu(x, approximate=approximate),
     "group_norm": lambda x, weight, bias, groups, eps, moments: _normalized(
         lambda w, b: torch.group_norm(x, groups, w, b, eps, False), x, weight, bias
     ),
@@ -268,6 +269,7 @@ COUNTERPARTS: dict[str, Callable[..., Any]] = {
     "scale_channels": lambda x, scale, shift: (
         x * scale.reshape(-1, *[1] * (x.ndim - 2)) + shift.reshape(-1, *[1] * (x.ndim - 2))
     ),
+    "silu": lambda x, residue: F.silu(x),
     "scaled_dot_product_attention": lambda tensors, causal, scale, p, of_mask: _attention(*tensors, causal, scale, p),
 }
 

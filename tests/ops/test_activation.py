@@ -9,8 +9,11 @@ import numpy
 import pytest
 
 from tinygrad_mp import functional as F
-from tinygrad_mp import tensor
+from tinygrad_mp import no_grad, tensor
+from tinygrad_mp.backend import curves
 from tinygrad_mp.errors import SettingError
+from tinygrad_mp.ops.activation import _silu
+from tinygrad_mp.ops.residue import found_in, residue_for
 
 DTYPES = ["float16", "float32", "float64"]
 ACTIVATIONS: list[tuple[str, dict[str, Any]]] = [
@@ -104,6 +107,40 @@ def test_gelu_of_the_largest_floats_has_a_finite_gradient(approximate: str) -> N
     x = tensor([3e38, -3e38], requires_grad=True)
     F.gelu(x, approximate=approximate).sum().backward()
     assert x.grad.tolist() == [1.0, 0.0]
+
+
+@pytest.mark.parametrize("block", [8, 40, 1 << 17])
+@pytest.mark.parametrize(("name", "settings"), [("gelu", {}), ("gelu", {"approximate": "tanh"}), ("silu", {})])
+def test_in_blocks_of_any_size_value_and_gradients_are_pytorchs(
+    theirs: Any, agree: Any, name: str, settings: dict[str, Any], block: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(curves, "_BLOCK", block)
+    x = numpy.random.default_rng(0).normal(0, 1, (3, 7, 5))
+    agree(*both(theirs, name, settings), x, order=2)
+    agree(*both(theirs, name, settings), x.transpose(2, 0, 1), order=2)
+    agree(*both(theirs, name, settings), x.astype("float32"))
+    x[1, 2, 3], x[2, 0, 0] = 1e4, -1e4  # one block is cut off, others are not
+    agree(*both(theirs, name, settings), x)
+
+
+@pytest.mark.parametrize(("dtype", "tolerance"), [("float32", 2e-6), ("float64", 2e-14)])
+def test_gelu_keeps_the_digits_of_its_tail(dtype: str, tolerance: float) -> None:
+    x = numpy.concatenate([numpy.linspace(-8, 8, 1001), [-12.5, 1e-6, -1e-6]]).astype(dtype)
+    right = [value * math.erfc(-value * math.sqrt(0.5)) / 2 for value in x.tolist()]
+    numpy.testing.assert_allclose(F.gelu(tensor(x)).numpy(), right, rtol=tolerance)
+
+
+def test_an_unused_slope_is_not_kept_and_a_kept_one_belongs_to_its_input() -> None:
+    x = tensor([0.5, -1.0], requires_grad=True)
+    with no_grad():
+        assert residue_for(x) is None
+    assert residue_for(x.detach()) is None
+    residue = residue_for(x)
+    assert residue is not None
+    _silu(x, residue=residue)
+    assert found_in(x.array, x.array, residue) is not None
+    assert found_in(x.array.copy(), x.array, residue) is None
+    assert found_in(x.array, x, residue) is None  # a recorded rule must not take it for a constant
 
 
 def test_an_unknown_approximation_raises() -> None:

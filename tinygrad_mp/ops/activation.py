@@ -3,11 +3,13 @@
 import math
 from typing import Annotated, Any
 
+from tinygrad_mp.backend import curves as kernels
 from tinygrad_mp.backend import xp
 from tinygrad_mp.domains import Choice, Real, Smooth
 from tinygrad_mp.errors import SettingError
 from tinygrad_mp.ops.elementary import erf
 from tinygrad_mp.ops.elementwise import clamp, exp, kept, square, tanh, where
+from tinygrad_mp.ops.residue import Residue, found_in, residue_for
 from tinygrad_mp.primitive import primitive
 
 __all__ = ["elu", "gelu", "leaky_relu", "logsigmoid", "relu", "sigmoid", "silu", "softplus", "tanh"]
@@ -17,6 +19,7 @@ _Slope = Annotated[float, Choice((0.01, 0.3, 1.5))]
 _Alpha = Annotated[float, Choice((1.0, 0.7))]
 _Beta = Annotated[float, Choice((1.0, 2.0))]
 _Threshold = Annotated[float, Choice((20.0,))]
+_Residue = Annotated[Any, Choice((None, Residue()))]
 _Approximation = Annotated[str, Choice(("none", "tanh"))]
 
 # --- with a kink ----------------------------------------------------------------------------------------------------
@@ -89,19 +92,34 @@ def sigmoid(x: Real) -> Any:
     >>> sigmoid(tensor([0.0, -2.0]))
     tensor([0.5000, 0.1192])
     """
-    # z / (1 + z) where x is negative, 1 / (1 + z) elsewhere; z is at most 1, so a maximum makes the choice.
-    z = xp(x).exp(-xp(x).abs(x))
-    return xp(x).maximum(z, x >= 0) / (z + 1)
+    if x.dtype.char == "e":  # a power may be too large for float16 where the result is not too small
+        return kernels.sigmoid(x.astype("float32")).astype(x.dtype)
+    return kernels.sigmoid(x)
 
 
-def _silu_rule(g: Any, x: Any, out: Any) -> Any:
+def _curve(kernel: Any, x: Any, residue: Any) -> Any:
+    """The values of a curve; its slopes are kept for backward."""
+    out, slope = kernels.traced(kernel, x, residue is not None)
+    if residue is not None:
+        residue.keep(x, slope)
+    return out
+
+
+def _silu_rule(g: Any, x: Any, residue: Any) -> Any:
+    found = found_in(x, g, residue)
+    if found is not None:
+        return g * found[0]
     s = sigmoid(x)
-    return g * (s + out * (1 - s))
+    return g * (s + x * s * (1 - s))
 
 
-@primitive(promotes="floating", x=_silu_rule)
-def silu(x: Real) -> Any:
-    """``x * sigmoid(x)``, also called swish.
+@primitive(promotes="floating", x=_silu_rule, reference=lambda x, *, residue: x * sigmoid(x))
+def _silu(x: Real, *, residue: _Residue = None) -> Any:
+    return _curve(kernels.silu, x, residue)
+
+
+def silu(input: Any) -> Any:
+    """``input * sigmoid(input)``, also called swish.
 
     Source: Elfwing, Uchibe and Doya, Sigmoid-weighted linear units, 2018.
 
@@ -109,7 +127,7 @@ def silu(x: Real) -> Any:
     >>> silu(tensor([0.0, 1.0, -1.0]))
     tensor([ 0.0000,  0.7311, -0.2689])
     """
-    return x * sigmoid(x)
+    return _silu(input, residue=residue_for(input))
 
 
 def _log_one_plus_exp(minus_size: Any) -> Any:
@@ -181,17 +199,21 @@ def _cdf_terms(x: Any, approximate: str) -> tuple[Any, Any]:
     return (t + 1) * 0.5, (1 - t * t) * (squared * (1.5 * _SCALE * _CUBIC) + 0.5 * _SCALE)
 
 
-def _gelu_rule(g: Any, x: Any, approximate: str) -> Any:
+def _gelu_rule(g: Any, x: Any, approximate: str, residue: Any) -> Any:
+    found = found_in(x, g, residue)
+    if found is not None:
+        return g * found[0]
     below, density = _cdf_terms(x, approximate)
     return g * (below + x * density)
 
 
-@primitive(promotes="floating", x=_gelu_rule)
-def _gelu(x: Real, *, approximate: _Approximation) -> Any:
-    if approximate == "none":
-        return x * ((erf(x * math.sqrt(0.5)) + 1) * 0.5)
-    near = x.clip(-10.0, 10.0)
-    return x * ((xp(x).tanh(near * (near * near * (_SCALE * _CUBIC) + _SCALE)) + 1) * 0.5)
+def _gelu_reference(x: Any, *, approximate: str, residue: Any) -> Any:
+    return x * _cdf_terms(x, approximate)[0]
+
+
+@primitive(promotes="floating", x=_gelu_rule, reference=_gelu_reference)
+def _gelu(x: Real, *, approximate: _Approximation, residue: _Residue = None) -> Any:
+    return _curve(kernels.gelu if approximate == "none" else kernels.gelu_by_tanh, x, residue)
 
 
 def gelu(input: Any, approximate: str = "none") -> Any:
@@ -214,4 +236,4 @@ def gelu(input: Any, approximate: str = "none") -> Any:
     """
     if approximate not in ("none", "tanh"):
         raise SettingError(f'gelu: approximate must be "none" or "tanh", not {approximate!r}')
-    return _gelu(input, approximate=approximate)
+    return _gelu(input, approximate=approximate, residue=residue_for(input))

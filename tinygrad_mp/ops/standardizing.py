@@ -11,38 +11,30 @@ from typing import Any, NamedTuple
 
 from tinygrad_mp.backend import contiguous, is_array, xp
 from tinygrad_mp.backend import normalizing as kernels
+from tinygrad_mp.backend.windows import straightened
 from tinygrad_mp.domains import Sampler
 from tinygrad_mp.errors import DTypeError, ShapeError, TinygradError
 from tinygrad_mp.ops.elementwise import rsqrt, square
 from tinygrad_mp.ops.movement import reshape
 from tinygrad_mp.ops.reduction import mean, require_floating, sum, widened
+from tinygrad_mp.ops.residue import Residue
 
 # --- what forward found, for backward ---------------------------------------------------------------------------------
 
 
-class Moments:
-    """Mean and 1 / standard deviation that a forward pass found, kept for its own backward pass.
+class Moments(Residue):
+    """Mean and 1 / standard deviation that a forward pass found, and the sums of a cotangent that backward finds.
 
-    They belong to one input array, and sums of a cotangent to that cotangent; asked about another they are not there,
-    and are computed anew. Recorded rules never ask: to them these numbers would be constants.
+    The sums belong to that cotangent, as the moments do to the input.
     """
 
-    __slots__ = ("_of", "_sums", "_sums_of", "found", "turned")
+    __slots__ = ("_sums", "_sums_of", "turned")
 
     def __init__(self) -> None:
-        self._of: Any = None
+        super().__init__()
         self._sums_of: Any = None
         self._sums: list[Any] = []
-        self.found: tuple[Any, ...] = ()
         self.turned = False  # the memory of the input has the batch innermost
-
-    def keep(self, x: Any, *found: Any) -> None:
-        """Keep what was found in ``x``."""
-        self._of, self.found = weakref.ref(x), found
-
-    def of(self, x: Any) -> tuple[Any, ...] | None:
-        """What was found in ``x``; None if it was another array."""
-        return self.found if self._of is not None and self._of() is x else None
 
     def keep_sums(self, g: Any, *sums: Any) -> None:
         """Keep the cotangents of weight and bias that came along with that of the input."""
@@ -112,8 +104,9 @@ def _channel_view(x: Any, turned: bool) -> Any:
     """(batch, channels, length) for the kernels; with ``turned``, (1, channels, length * batch)."""
     x = widened(x)
     if turned:
-        x = contiguous(_turned(x))
-        return x.reshape(1, x.shape[0], math.prod(x.shape[1:]))
+        batch, channels, length = by_channels(x.shape).shape
+        x = straightened(x.reshape(batch, channels, 1, length).transpose(1, 2, 3, 0))
+        return x.reshape(1, channels, length * batch)
     return contiguous(x).reshape(by_channels(x.shape).shape)
 
 
