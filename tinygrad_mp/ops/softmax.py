@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from tinygrad_mp.backend import softening as kernels
 from tinygrad_mp.backend import xp
 from tinygrad_mp.domains import Real, Sampler
 from tinygrad_mp.errors import SettingError
@@ -20,23 +21,31 @@ def _softmax_case(sampler: Sampler) -> Any:
 
 def softmax_rule(g: Any, out: Any, dim: int) -> Any:
     """The cotangent of the logits, from that of ``out``, their softmax."""
+    if kernels.suits(g, dim):
+        return kernels.pull_soften(g, out)
     weighted = g * out
     return weighted - out * sum(weighted, dim=dim, keepdim=True)
 
 
 @primitive(promotes="floating", cases=_softmax_case, x=softmax_rule)
 def _softmax(x: Real, *, dim: int) -> Any:
+    if kernels.suits(x, dim):
+        return kernels.soften(x)
     powers = xp(x).exp(below_maximum(x, dim))
     powers /= total_along(powers, dim)
     return powers
 
 
-@primitive(
-    promotes="floating",
-    cases=_softmax_case,
-    x=lambda g, out, dim: g - exp(out) * sum(g, dim=dim, keepdim=True),
-)
+def _log_softmax_rule(g: Any, out: Any, dim: int) -> Any:
+    if kernels.suits(g, dim):
+        return kernels.pull_log_soften(g, out)
+    return g - exp(out) * sum(g, dim=dim, keepdim=True)
+
+
+@primitive(promotes="floating", cases=_softmax_case, x=_log_softmax_rule)
 def _log_softmax(x: Real, *, dim: int) -> Any:
+    if kernels.suits(x, dim):
+        return kernels.log_soften(x)
     below = below_maximum(x, dim)
     if below.size:  # the sum over no class at all would be 0, its logarithm a warning
         below -= xp(x).log(total_along(xp(x).exp(below), dim))
