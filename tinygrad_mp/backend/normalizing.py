@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy
 
+from tinygrad_mp.backend import long_rows
 from tinygrad_mp.backend.arrays import xp
 
 _PART = 1 << 17
@@ -71,6 +72,8 @@ def channel_sums(x: Any) -> Any:
 
 def total_by_channel(x: Any) -> Any:
     """:func:`channel_sums` part by part, in the order of the backward kernels, so that their results are the same."""
+    if long_rows.suits(x):
+        return long_rows.totals(x)
     total = xp(x).zeros(x.shape[1], dtype=x.dtype)
     for part in _parts(x):
         total[part[1:]] += channel_sums(x[part])
@@ -118,6 +121,8 @@ def channel_moments(x: Any) -> tuple[Any, Any]:
     Long rows are read once: each row's moments by itself, then put together (Chan, Golub and LeVeque, Updating formulae
     and a pairwise algorithm for computing sample variances, 1979).
     """
+    if long_rows.suits(x):
+        return long_rows.moments(x)
     module = xp(x)
     batch, channels, length = x.shape
     count = max(batch * length, 1)
@@ -145,6 +150,8 @@ def channel_moments(x: Any) -> tuple[Any, Any]:
 def standardize_channels(x: Any, mean: Any, factor: Any, weight: Any, bias: Any) -> Any:
     """``(x - mean) * factor * weight + bias``, all but ``x`` of shape (channels,); weight and bias may be None."""
     scale = factor if weight is None else factor * weight
+    if long_rows.suits(x):
+        return long_rows.standardize(x, mean, scale, bias)
     out = xp(x).empty_like(x)
     for part in _parts(x):
         piece, here = out[part], part[1:]
@@ -157,6 +164,9 @@ def standardize_channels(x: Any, mean: Any, factor: Any, weight: Any, bias: Any)
 
 def pull_channels(g: Any, x: Any, mean: Any, factor: Any, weight: Any) -> tuple[Any, Any, Any]:
     """The cotangents of ``x``, weight and bias. Source: Ioffe and Szegedy, Batch normalization, 2015, section 3."""
+    scale = factor if weight is None else factor * weight
+    if long_rows.suits(x):
+        return long_rows.pull(g, x, mean, factor, scale)
     module = xp(x)
     channels = x.shape[1]
     count = max(x.shape[0] * x.shape[2], 1)
@@ -169,7 +179,6 @@ def pull_channels(g: Any, x: Any, mean: Any, factor: Any, weight: Any) -> tuple[
         product[here] += _channel_products(g[part], away)
     product *= factor
     slope, level = product * factor / -count, total / count
-    scale = factor if weight is None else factor * weight
     for part in _parts(x):
         piece, here = pulled[part], part[1:]
         piece *= slope[here][:, None]

@@ -15,17 +15,18 @@ Arrays are in the order channels, height, width, batch, as in :mod:`tinygrad_mp.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import math
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy
 
 from tinygrad_mp.backend.windows import Pair, inside, is_straight, starts, straightened
 
-TILE_BYTES = 3 << 20
-"""How much memory the transformed rows may take at a time, whatever the batch."""
-WIDTH = 512
-"""Pairs of windows of one row that are taken at a time."""
+TILE_BYTES = 2 << 20
+"""How much memory the transformed rows may take at a time, whatever the batch; measured."""
+ROWS = 8
+"""Rows of an image of another order that are brought into order at a time."""
 LEAST_WIDTH = 64
 """So many pairs of windows in a row make products worth the transforms; measured."""
 LEAST_CHANNELS = 16
@@ -47,43 +48,41 @@ def suits(x: Any, weight: tuple[int, ...], counts: tuple[int, ...], stride: Pair
 def correlate(x: Any, weight: Any, bias: Any, out: Any, offset: Pair, stride: Pair) -> None:
     """Write into ``out`` (o, rows, columns, batch) the products of windows with ``weight`` (o, c, height, 3)."""
     units, channels, tall, _ = weight.shape
-    half = (weight[..., 0] + weight[..., 2]) / 2, weight[..., 1] / 2
-    filters = numpy.stack((weight[..., 0], half[0] + half[1], half[0] - half[1], weight[..., 2]))
-    filters = numpy.ascontiguousarray(filters.swapaxes(2, 3)).reshape(4, units, tall * channels)
+    outer, middle = (weight[..., 0] + weight[..., 2]) / 2, weight[..., 1] / 2
+    filters = numpy.stack((weight[..., 0], outer + middle, outer - middle, weight[..., 2])).swapaxes(2, 3)
+    turns = [numpy.roll(filters, turn, axis=2).reshape(4, units, tall * channels) for turn in range(tall)]
     shifts = None if bias is None else bias.reshape(units, 1)
     room: Any = None
-    for row, pairs, samples, tiles in _tiles(x, tall, out.shape[1:], offset, stride[0]):
-        sizes = units, tiles.shape[3], tiles.shape[4]
-        entries = units * sizes[1] * sizes[2]
+    for row, turn, pairs, samples, tiles in _tiles(x, tall, out.shape[1:], offset, stride[0]):
+        sizes = units, *tiles.shape[3:]
         if room is None:
-            room = numpy.empty(5 * entries, x.dtype)  # the first tiles are the largest
-        products = room[: 4 * entries].reshape(4, units, -1)
-        numpy.matmul(filters, tiles.reshape(4, tall * channels, -1), out=products)
-        scratch = room[4 * entries : 5 * entries].reshape(units, -1)
-        here = out[:, row, :, samples]
-        even, odd = (here[:, 2 * pairs.start + side : 2 * pairs.stop : 2] for side in (0, 1))
-        first, plus, minus, last = products
-        numpy.add(plus, minus, out=scratch)
+            room = numpy.empty(5 * tiles[0, 0, 0].size * units, x.dtype)  # the first tiles are the largest
+        first, plus, minus, last, total = _shaped(room, 5, units, sizes[1] * sizes[2])
+        products = _shaped(room, 4, units, sizes[1] * sizes[2])
+        numpy.matmul(turns[turn], tiles.reshape(4, tall * channels, -1), out=products)
+        numpy.add(plus, minus, out=total)
         numpy.subtract(plus, minus, out=plus)
         if shifts is not None:
             plus += shifts
-            scratch += shifts
-        numpy.add(scratch.reshape(sizes), first.reshape(sizes), out=even)
+            total += shifts
+        here = out[:, row, 2 * pairs.start : 2 * pairs.stop, samples]
+        even, odd = here[:, ::2], here[:, 1::2]
         count = odd.shape[1]  # a row of an odd number of windows ends in half a pair
+        numpy.add(total.reshape(sizes), first.reshape(sizes), out=even)
         numpy.add(plus.reshape(sizes)[:, :count], last.reshape(sizes)[:, :count], out=odd)
 
 
 def correlate_weight(x: Any, y: Any, tall: int, offset: Pair, stride: Pair) -> Any:
     """The transpose of :func:`correlate` in the weight: (o, c, tall, 3) from ``y``, shaped as its ``out``."""
     units, channels = y.shape[0], x.shape[0]
-    total, product = numpy.zeros((2, 4, units, tall * channels), x.dtype)
+    product = numpy.empty((4, units, tall * channels), x.dtype)
+    totals = numpy.zeros((tall, *product.shape), x.dtype)
     room: Any = None
-    for row, pairs, samples, tiles in _tiles(x, tall, y.shape[1:], offset, stride[0]):
-        sizes = units, tiles.shape[3], tiles.shape[4]
-        entries = units * sizes[1] * sizes[2]
+    for row, turn, pairs, samples, tiles in _tiles(x, tall, y.shape[1:], offset, stride[0]):
+        sizes = units, *tiles.shape[3:]
         if room is None:
-            room = numpy.empty(4 * entries, x.dtype)
-        factors = room[: 4 * entries].reshape(4, *sizes)
+            room = numpy.empty(4 * tiles[0, 0, 0].size * units, x.dtype)
+        factors = _shaped(room, 4, *sizes)
         here = y[:, row, 2 * pairs.start : 2 * pairs.stop, samples]
         if not is_straight(y):
             here = straightened(here[:, None])[:, 0]
@@ -95,67 +94,81 @@ def correlate_weight(x: Any, y: Any, tall: int, offset: Pair, stride: Pair) -> A
         numpy.subtract(factors[0], factors[3], out=factors[2])
         seen = tiles.reshape(4, tall * channels, -1)
         numpy.matmul(factors.reshape(4, units, -1), seen.swapaxes(1, 2), out=product)
-        total += product
-    first, plus, minus, last = total.reshape(4, units, tall, channels)
+        totals[turn] += product
+    totals = totals.reshape(tall, 4, units, tall, channels)
+    first, plus, minus, last = sum(numpy.roll(total, -turn, axis=2) for turn, total in enumerate(totals))
     middle = (plus + minus) / 2
     return numpy.stack((first + middle, (plus - minus) / 2, last + middle), axis=-1).swapaxes(1, 2)
 
 
+def _shaped(room: Any, *sizes: int) -> Any:
+    """The beginning of a row as an array of these sizes."""
+    return room[: math.prod(sizes)].reshape(sizes)
+
+
 def _tiles(
     x: Any, tall: int, counts: tuple[int, ...], offset: Pair, stride: int
-) -> Iterator[tuple[int, slice, slice, Any]]:
-    """For each row of windows, a range of pairs and of samples: the transformed rows of the image that they cover,
-    (4, tall, channels, pairs, samples). The array is overwritten at a later step.
+) -> Iterator[tuple[int, int, slice, slice, Any]]:
+    """For each row of windows, a turn, a range of pairs and of samples, and the transformed rows of the image that they
+    cover, (4, tall, channels, pairs, samples), of which the first comes at place ``turn``, the last before it.
 
-    A row of the image is transformed once for all the rows of windows that see it (but for those at the edges of the
-    range of rows that memory is taken for).
+    The array is a ring: a row of the image is transformed once, and stays where it is while windows see it.
     """
     rows, columns, batch = counts
     channels, height, width = x.shape[:3]
     pairs = (columns + 1) // 2
-    row_bytes = 4 * channels * x.itemsize
-    most = min(WIDTH, max(LEAST_WIDTH, TILE_BYTES // (row_bytes * (7 * stride + tall))))
+    most = max(LEAST_WIDTH, TILE_BYTES // (4 * tall * channels * x.itemsize))
     across, deep = (min(pairs, most // batch), batch) if most >= batch else (1, most)
-    down = max(1, (TILE_BYTES // (row_bytes * across * deep) - tall) // stride + 1)
-    room: Any = None
+    ring = sides = numpy.empty(0, x.dtype)
     for those in starts(pairs, across):
         for samples in starts(batch, deep):
             sizes = those.stop - those.start, samples.stop - samples.start
             begin = 2 * those.start - offset[1]
             left, right = (min(max(place, 0), width) for place in (begin, begin + 2 * sizes[0] + 2))
             seen = [inside(begin - left + side, 2, right - left, sizes[0] + 1) for side in (0, 1)]
-            for these in starts(rows, down):
-                held = (these.stop - these.start - 1) * stride + tall
-                if room is None:
-                    room = numpy.empty(4 * held * channels * sizes[0] * sizes[1], x.dtype)
-                    sides = numpy.empty(2 * channels * (sizes[0] + 1) * sizes[1], x.dtype)
-                tiles = room[: 4 * held * channels * sizes[0] * sizes[1]].reshape(4, held, channels, *sizes)
-                split = sides[: 2 * channels * (sizes[0] + 1) * sizes[1]].reshape(2, channels, sizes[0] + 1, sizes[1])
-                top = these.start * stride - offset[0]
-                low, high = (min(max(place, 0), height) for place in (top, top + held))
-                image = x[:, low:high, left:right, samples]
-                if not is_straight(x):
-                    image = straightened(image)
-                _transform(image, tiles, split, seen, low - top)
-                for row in range(these.start, these.stop):
-                    first = (row - these.start) * stride
-                    yield row, those, samples, tiles[:, first : first + tall]
+            if not ring.size:  # the first are the largest
+                ring = numpy.empty(4 * tall * channels * sizes[0] * sizes[1], x.dtype)
+                sides = numpy.empty(2 * channels * (sizes[0] + 1) * sizes[1], x.dtype)
+            tiles, split = _shaped(ring, 4, tall, channels, *sizes), _shaped(sides, 2, channels, sizes[0] + 1, sizes[1])
+            for side, (windows, _) in zip(split, seen, strict=True):
+                side[:, : windows.start] = 0
+                side[:, windows.stop :] = 0
+            lines = _lines(x[:, :, left:right, samples], is_straight(x))
+            known = -offset[0]  # the first row of the image that is not in the ring yet
+            for row in range(rows):
+                top = row * stride - offset[0]
+                for place in range(max(top, known), top + tall):
+                    target = tiles[:, place % tall]
+                    if 0 <= place < height:
+                        _transform(lines(place), target, split, seen)
+                    else:
+                        target[...] = 0
+                known = top + tall
+                yield row, top % tall, those, samples, tiles
 
 
-def _transform(image: Any, tiles: Any, sides: Any, seen: list[tuple[slice, slice]], before: int) -> None:
-    """Fill ``tiles`` (4, rows, channels, pairs, batch); the first ``before`` rows are above the image."""
-    count = image.shape[1]
-    tiles[:, :before] = 0
-    tiles[:, before + count :] = 0
-    for side, (windows, _) in zip(sides, seen, strict=True):
-        side[:, : windows.start] = 0
-        side[:, windows.stop :] = 0
+def _lines(image: Any, straight: bool) -> Callable[[int], Any]:
+    """The rows of an image, asked for in order, with the batch innermost."""
+    if straight:
+        return lambda place: image[:, place]
+    held: Any = None
+    first = -ROWS
+
+    def line(place: int) -> Any:
+        nonlocal held, first
+        if place >= first + ROWS:
+            held, first = straightened(image[:, place : place + ROWS]), place
+        return held[:, place - first]
+
+    return line
+
+
+def _transform(line: Any, tile: Any, sides: Any, seen: list[tuple[slice, slice]]) -> None:
+    """Fill ``tile`` (4, channels, pairs, batch) from a row of the image, with ``sides`` as scratch."""
+    for side, (windows, places) in zip(sides, seen, strict=True):
+        side[:, windows] = line[:, places]
     d0, d1, d2, d3 = sides[0, :, :-1], sides[1, :, :-1], sides[0, :, 1:], sides[1, :, 1:]
-    for row in range(count):
-        for side, (windows, places) in zip(sides, seen, strict=True):
-            side[:, windows] = image[:, row, places]
-        here = tiles[:, before + row]
-        numpy.subtract(d0, d2, out=here[0])
-        numpy.add(d1, d2, out=here[1])
-        numpy.subtract(d2, d1, out=here[2])
-        numpy.subtract(d3, d1, out=here[3])
+    numpy.subtract(d0, d2, out=tile[0])
+    numpy.add(d1, d2, out=tile[1])
+    numpy.subtract(d2, d1, out=tile[2])
+    numpy.subtract(d3, d1, out=tile[3])
