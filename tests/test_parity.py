@@ -212,7 +212,7 @@ COUNTERPARTS: dict[str, Callable[..., Any]] = {
     "any": _over_all_if_empty(torch.any),
     "broadcast_to": lambda x, shape: torch.broadcast_to(x, shape),
     "cast": lambda x, dtype: x.to(dtype),
-    "class_losses": lambda x, labels: F.cross_entropy(x, labels, reduction="none"),
+    "class_losses": lambda x, labels, reduction, residue: F.cross_entropy(x, labels, reduction=reduction),
     "class_slopes": lambda x, labels: torch.softmax(x, 1) - F.one_hot(labels, x.shape[1]).to(x.dtype),
     "conv2d": _conv2d,
     "conv2d_input": _conv2d_input,

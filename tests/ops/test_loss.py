@@ -12,7 +12,7 @@ import pytest
 import tinygrad_mp as tg
 from tinygrad_mp import functional as F
 from tinygrad_mp import tensor
-from tinygrad_mp.errors import DTypeError, IndexRangeError, SettingError, ShapeError
+from tinygrad_mp.errors import DTypeError, IndexRangeError, SettingError, ShapeError, TapeError
 
 REDUCTIONS = ["mean", "sum", "none"]
 SHAPES = [(4,), (3, 4), (3, 4, 2), (2, 4, 2, 2), (0, 4)]
@@ -68,6 +68,22 @@ def test_cross_entropy_with_labels_is_pytorchs(torch: Any, agree: Any, shape: An
                 lambda x, loss=loss, i=ignore_index: loss(torch, torch.nn.functional.nll_loss, x, ignore_index=i),
                 drawn(shape, dtype),
             )
+
+
+@every_reduction
+def test_the_softmax_that_forward_kept_serves_every_backward_and_no_other_logits(reduction: str) -> None:
+    labels = tensor([0, 3, 1])
+    logits = tensor(drawn((3, 4), "float32"), requires_grad=True)
+    losses = F.cross_entropy(logits, labels, reduction=reduction)
+    for _ in range(2):
+        losses.sum().backward(retain_graph=True)
+    kept, logits.grad = logits.grad / 2, None
+    (slopes,) = tg.grad(losses.sum(), logits, create_graph=True)  # recorded: computed anew
+    numpy.testing.assert_allclose(kept.numpy(), slopes.detach().numpy(), rtol=1e-6, atol=1e-7)
+    with tg.no_grad():
+        logits.mul_(2)
+    with pytest.raises(TapeError, match="in-place operation overwrote it"):
+        losses.sum().backward()
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])

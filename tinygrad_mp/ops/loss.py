@@ -7,65 +7,19 @@ input of shape (n, 1) would broadcast to (n, n) and train on nonsense, so it rai
 import math
 from typing import Any
 
-from tinygrad_mp.backend import xp
-from tinygrad_mp.domains import Real, Sampler
 from tinygrad_mp.dtypes import FLOATING
 from tinygrad_mp.errors import DTypeError, IndexRangeError, SettingError, ShapeError, TinygradError
 from tinygrad_mp.ops.activation import logsigmoid
+from tinygrad_mp.ops.class_losses import class_losses
 from tinygrad_mp.ops.elementwise import abs, square
-from tinygrad_mp.ops.gathering import gather, one_hot
+from tinygrad_mp.ops.gathering import gather
 from tinygrad_mp.ops.movement import reshape, squeeze, unsqueeze
-from tinygrad_mp.ops.placement import to_dtype
 from tinygrad_mp.ops.reduction import mean, sum
+from tinygrad_mp.ops.residue import residue_for
 from tinygrad_mp.ops.selection import clamp, kept
-from tinygrad_mp.ops.softmax import below_maximum, log_softmax, softmax, softmax_rule, total_along
-from tinygrad_mp.primitive import primitive
+from tinygrad_mp.ops.softmax import log_softmax
 
 # --- classes ----------------------------------------------------------------------------------------------------------
-
-
-def _class_losses_case(sampler: Sampler) -> Any:
-    count, classes = sampler.integer(0, 4), sampler.integer(1, 4)
-    return (sampler.array((count, classes)), sampler.indices((count,), classes)), {}
-
-
-def _minus_log_softmax_at(x: Any, labels: Any) -> Any:
-    """The composition that :func:`_class_losses` fuses."""
-    return -squeeze(gather(log_softmax(x, 1), 1, unsqueeze(labels, 1)), 1)
-
-
-def _softmax_minus_one_hot(x: Any, labels: Any) -> Any:
-    """The composition that :func:`_class_slopes` fuses."""
-    return softmax(x, 1) - to_dtype(one_hot(labels, x.shape[1]), x.dtype)
-
-
-@primitive(
-    promotes=None,
-    cases=_class_losses_case,
-    reference=_softmax_minus_one_hot,
-    x=lambda g, x: softmax_rule(g, softmax(x, 1), 1),
-    labels=None,
-)
-def _class_slopes(x: Real, labels: Any) -> Any:
-    """The derivative of :func:`_class_losses`: softmax less 1 at each row's label. No one-hot matrix is made."""
-    slopes = softmax(x, 1)
-    slopes[xp(x).arange(x.shape[0]), labels] -= 1
-    return slopes
-
-
-@primitive(
-    promotes=None,
-    cases=_class_losses_case,
-    reference=_minus_log_softmax_at,
-    x=lambda g, x, labels: unsqueeze(g, 1) * _class_slopes(x, labels),
-    labels=None,
-)
-def _class_losses(x: Real, labels: Any) -> Any:
-    """The cross-entropy of each row of logits, shape (n, classes), with its label, shape (n,)."""
-    module = xp(x)
-    below = below_maximum(x, 1)
-    at_label = below[module.arange(x.shape[0]), labels]
-    return module.log(total_along(module.exp(below), 1)[:, 0]) - at_label
 
 
 def cross_entropy(
@@ -117,7 +71,9 @@ def cross_entropy(
         return _soft_cross_entropy(input, target, weight, axis, reduction, label_smoothing)
     labels, counted = _read_labels(name, input, target, axis, ignore_index)
     if weight is None and counted is None and not label_smoothing and input.ndim == 2:
-        return _reduced(_class_losses(input, labels), reduction)
+        fused = reduction if labels.size and input.dtype.itemsize > 2 else "none"  # sums of float16 need care
+        losses = class_losses(input, labels, reduction=fused, residue=residue_for(input))
+        return losses if fused == reduction else _reduced(losses, reduction)
     return _label_losses(log_softmax(input, axis), labels, weight, axis, counted, reduction, label_smoothing)
 
 
@@ -224,7 +180,7 @@ def _read_labels(name: str, input: Any, target: Any, axis: int, ignore_index: in
         raise _mismatch(name, f"class indices need shape {tuple(expected)}", input, target)
     labels = (target.array if hasattr(target, "array") else target).astype("int64", copy=False)
     classes = input.shape[axis]
-    all_in_range = not labels.size or bool((labels.min() >= 0) & (labels.max() < classes))
+    all_in_range = not labels.size or bool(labels.view("uint64").max() < classes)  # negative ones are huge there
     if all_in_range and not 0 <= ignore_index < classes:
         return labels, None
     counted = labels != ignore_index
