@@ -2,36 +2,52 @@
 
 ``q`` is (heads, targets, width), ``k`` and ``v`` are (heads, sources, ...); ``mask`` is (heads or 1, targets, sources),
 boolean (True: may be seen) or floating (added); ``kept`` (heads, targets, sources) says which weights dropout leaves.
-Backward computes the weights again, as Dao et al., FlashAttention, 2022, do.
+Backward computes the weights again, as Dao et al., FlashAttention, 2022, do. Heads are split over threads.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy
 
 from tinygrad_mp.backend.arrays import xp
+from tinygrad_mp.backend.kernels import kernel
 from tinygrad_mp.backend.normalizing import row_products, row_sums
+from tinygrad_mp.backend.softening import powers, suits
+from tinygrad_mp.backend.threads import split
 
 _PART = 1 << 17
 """Weights at a time on the CPU."""
+_NANOSECONDS = 4.0
+"""What a weight takes, about."""
 
 
-def _parts(q: Any, sources: int) -> Iterator[tuple[slice, slice]]:
-    """Heads, several at a time where they are small; where one is large, some of its targets."""
+def _for_heads(function: Callable[[slice], None], q: Any, sources: int) -> None:
+    """Call ``function`` on several heads at a time where they are small, on one where it is large."""
     heads, targets = q.shape[:2]
     if type(q) is not numpy.ndarray:
-        yield slice(0, heads), slice(0, targets)
+        function(slice(0, heads))
         return
-    each = max(targets * sources, 1)
-    some = max(1, _PART // each)
-    rows = max(1, targets if some > 1 else min(targets, max(16, _PART // max(sources, 1))))
-    for head in range(0, heads, some):
-        for row in range(0, targets, rows):
-            yield slice(head, head + some), slice(row, row + rows)
+    some = max(1, _PART // max(targets * sources, 1))
+
+    def part(low: int, high: int) -> None:
+        for head in range(low * some, min(high * some, heads), some):
+            function(slice(head, head + some))
+
+    split(part, -(-heads // some), heads * targets * sources * _NANOSECONDS)
+
+
+def _parts(heads: slice, q: Any, sources: int) -> Iterator[tuple[slice, slice]]:
+    """All targets of these heads; where one head is large, some of its targets."""
+    targets = q.shape[1]
+    rows = targets
+    if type(q) is numpy.ndarray and targets * sources > _PART:
+        rows = min(targets, max(16, _PART // sources))
+    for row in range(0, targets, max(rows, 1)):
+        yield heads, slice(row, row + rows)
 
 
 def _of_part(table: Any, part: tuple[slice, slice], sources: slice) -> Any:
@@ -43,8 +59,8 @@ def _seen_sources(part: tuple[slice, slice], count: int, causal: bool) -> slice:
     return slice(0, min(count, part[1].stop) if causal else count)
 
 
-def weights(q: Any, k: Any, mask: Any, part: tuple[slice, slice], causal: bool, scale: float) -> Any:
-    """The softmax of the scores of a part; a row that may see nothing is 0."""
+def weights(q: Any, k: Any, mask: Any, part: tuple[slice, slice], causal: bool, scale: float) -> tuple[Any, Any]:
+    """The softmax of the scores of a part, each row still to be divided by its sum, and these sums; hidden rows are 0."""
     module = xp(q)
     sources = _seen_sources(part, k.shape[1], causal)
     scores = (q[part] * scale) @ k[part[0], sources].swapaxes(1, 2)
@@ -58,34 +74,41 @@ def weights(q: Any, k: Any, mask: Any, part: tuple[slice, slice], causal: bool, 
             scores = module.where(piece, scores, -math.inf)
         else:
             scores += piece
-    top = scores.max(axis=2, keepdims=True)
-    if mask is not None:
-        top = module.where(top == -math.inf, 0.0, top).astype(scores.dtype, copy=False)
-    scores -= top
-    module.exp(scores, out=scores)
-    shape = scores.shape
-    total = row_sums(scores.reshape(shape[0] * shape[1], shape[2])).reshape(shape[0], shape[1], 1)
+    rows = scores.reshape(-1, scores.shape[2])
+    if suits(rows, 1):
+        seen = module.empty_like(rows)
+        total = powers(rows, seen)
+    else:
+        top = rows.max(axis=1, keepdims=True)
+        seen = module.exp(rows - module.where(top == -math.inf, 0.0, top).astype(rows.dtype))
+        total = row_sums(seen)
     if mask is not None:
         total += total == 0
-    scores /= total
-    return scores
+    return seen.reshape(scores.shape), total.reshape(*scores.shape[:2], 1)
 
 
+@kernel
 def attend(q: Any, k: Any, v: Any, mask: Any, kept: Any, causal: bool, scale: float, share: float) -> Any:
     """``dropout(softmax(scale * q k^T + mask)) v``; what dropout keeps is divided by ``share``."""
     out = xp(q).zeros((*q.shape[:2], v.shape[2]), dtype=q.dtype)
     if not k.shape[1] or not out.size:
         return out
-    for part in _parts(q, k.shape[1]):
-        sources = _seen_sources(part, k.shape[1], causal)
-        seen = weights(q, k, mask, part, causal, scale)
-        if kept is not None:
-            seen *= kept[(*part, sources)]
-            seen /= share
-        xp(q).matmul(seen, v[part[0], sources], out=out[part])
+
+    def some(heads: slice) -> None:
+        for part in _parts(heads, q, k.shape[1]):
+            sources = _seen_sources(part, k.shape[1], causal)
+            seen, total = weights(q, k, mask, part, causal, scale)
+            if kept is not None:
+                seen *= kept[(*part, sources)]
+                total *= share
+            xp(q).matmul(seen, v[part[0], sources], out=out[part])
+            out[part] /= total
+
+    _for_heads(some, q, k.shape[1])
     return out
 
 
+@kernel
 def pull_attend(
     g: Any, q: Any, k: Any, v: Any, mask: Any, kept: Any, causal: bool, scale: float, share: float, of_mask: bool
 ) -> tuple[Any, Any, Any, Any]:
@@ -95,10 +118,16 @@ def pull_attend(
     to_mask = module.zeros((q.shape[0], q.shape[1], k.shape[1]), dtype=q.dtype) if of_mask else None
     if not k.shape[1] or not q.size:
         return to_q, to_k, to_v, to_mask
-    for part in _parts(q, k.shape[1]):
+
+    def some(heads: slice) -> None:
+        for part in _parts(heads, q, k.shape[1]):
+            pull(part)
+
+    def pull(part: tuple[slice, slice]) -> None:
         given, sources = g[part], _seen_sources(part, k.shape[1], causal)
         seen_k, seen_v, to_seen_k, to_seen_v = (one[part[0], sources] for one in (k, v, to_k, to_v))
-        seen = weights(q, k, mask, part, causal, scale)
+        seen, total = weights(q, k, mask, part, causal, scale)
+        seen /= total
         pulled = given @ seen_v.swapaxes(1, 2)
         if kept is None:
             to_seen_v += seen.swapaxes(1, 2) @ given
@@ -114,7 +143,10 @@ def pull_attend(
         pulled *= seen
         if to_mask is not None:
             to_mask[(*part, sources)] = pulled
-        pulled *= scale
         module.matmul(pulled, seen_k, out=to_q[part])
         to_seen_k += pulled.swapaxes(1, 2) @ q[part]
+
+    _for_heads(some, q, k.shape[1])
+    to_q *= scale
+    to_k *= scale
     return to_q, to_k, to_v, to_mask

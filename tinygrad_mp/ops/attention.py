@@ -94,7 +94,7 @@ def _heads_of(tensors: Any) -> tuple[Any, Any, Any, Any, Any]:
         if alone:
             mask = mask.reshape(1, *sizes)
         else:
-            mask = xp(mask).broadcast_to(mask, (*q.shape[:-2], *sizes)).reshape(-1 if q.size else 0, *sizes)
+            mask = xp(mask).broadcast_to(mask, (*q.shape[:-2], *sizes)).reshape(math.prod(q.shape[:-2]), *sizes)
         mask = widened(mask)
     return _as_heads(q), _as_heads(k), _as_heads(v), mask, None if kept is None else _as_heads(kept)
 
