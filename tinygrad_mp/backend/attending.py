@@ -60,7 +60,7 @@ def _seen_sources(part: tuple[slice, slice], count: int, causal: bool) -> slice:
 
 
 def weights(q: Any, k: Any, mask: Any, part: tuple[slice, slice], causal: bool, scale: float) -> tuple[Any, Any]:
-    """The softmax of the scores of a part, each row still to be divided by its sum, and these sums; hidden rows are 0."""
+    """The softmax of a part, each row still to be divided by its sum, and these sums; a hidden row is 0."""
     module = xp(q)
     sources = _seen_sources(part, k.shape[1], causal)
     scores = (q[part] * scale) @ k[part[0], sources].swapaxes(1, 2)
