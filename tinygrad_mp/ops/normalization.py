@@ -3,7 +3,7 @@
 import math
 from typing import Any
 
-from tinygrad_mp.backend import is_array, xp
+from tinygrad_mp.backend import columns, is_array, xp
 from tinygrad_mp.domains import Real, Sampler
 from tinygrad_mp.errors import SettingError, ShapeError
 from tinygrad_mp.ops.elementwise import mul
@@ -44,17 +44,29 @@ def _batch_norm_reference(x: Any, weight: Any, bias: Any, *, eps: float, moments
     return composed(x, weight, bias, by_channels(x.shape), eps)
 
 
+def _pull(g: Any, x: Any, weight: Any, eps: float, moments: Any) -> tuple[Any, Any, Any]:
+    """The cotangents of input, weight and bias, on arrays."""
+    if not columns.suits(x):
+        return pull_channels(g, x, weight, eps, moments)
+    found = None if moments is None else moments.of(x)
+    middle, factor, _ = columns.standardize(x, None, None, eps)[1:] if found is None else found
+    pulled, *sums = columns.pull(g, x, middle, factor, weight)
+    if moments is not None:
+        moments.keep_sums(g, *sums)
+    return pulled, sums[0], sums[1]
+
+
 def _batch_norm_x(g: Any, x: Any, weight: Any, eps: float, moments: Any) -> Any:
     if not is_array(g):
         return recorded_x(g, x, weight, by_channels(x.shape), eps)
-    return pull_channels(g, x, weight, eps, moments)[0]
+    return _pull(g, x, weight, eps, moments)[0]
 
 
 def _batch_norm_weight(g: Any, x: Any, eps: float, moments: Any) -> Any:
     if not is_array(g):
         return recorded_weight(g, x, by_channels(x.shape), eps, x.shape[1:2])
     known = None if moments is None else moments.take_sum(g, 0)
-    return pull_channels(g, x, None, eps, None)[1] if known is None else known
+    return _pull(g, x, None, eps, None)[1] if known is None else known
 
 
 @primitive(
@@ -67,7 +79,12 @@ def _batch_norm_weight(g: Any, x: Any, eps: float, moments: Any) -> Any:
 )
 def _batch_norm(x: Real, weight: Real, bias: Real, *, eps: float, moments: Any = None) -> Any:
     """By the statistics of the batch; they are kept in ``moments``."""
-    return raw_channels(x, weight, bias, eps, moments)
+    if not columns.suits(x):
+        return raw_channels(x, weight, bias, eps, moments)
+    out, *found = columns.standardize(x, weight, bias, eps)
+    if moments is not None:
+        moments.keep(x, *found)
+    return out
 
 
 def _scale_channels_case(sampler: Sampler) -> Any:
