@@ -15,6 +15,7 @@ from numpy import ndarray
 from tinygrad_mp.backend import as_array_on
 from tinygrad_mp.backend.blocks import LARGE
 from tinygrad_mp.grad_mode import grad_mode, switched
+from tinygrad_mp.layout import settle
 from tinygrad_mp.registry import PART, Op, explain, for_large_arrays
 from tinygrad_mp.tape import Node, TensorBase, make_node, refresh, view_between, wrap
 from tinygrad_mp.writes import next_index
@@ -108,7 +109,7 @@ def unary_call_with_parameters(op: Op) -> Callable[..., Any]:
             return forward(x, **params)
         if x.view_of is not None:
             refresh(x)
-        array = x.array
+        array = settle(x) if is_view else x.array
         try:
             if accepted is not None and array.dtype not in accepted:
                 (array,) = prepare(array)
@@ -243,6 +244,8 @@ def general_call(op: Op) -> Callable[..., Any]:
         cls: Any = None
         raw: list[Any] = []
         parents: list[Node | None] = []
+        if op.view and isinstance(inputs[0], TensorBase):
+            settle(inputs[0])
         for position, value in enumerate(inputs):
             value_class, array, node = _unwrap(value)
             cls = cls or value_class

@@ -12,6 +12,7 @@ from tinygrad_mp.backend import array_on, as_device, device_of, is_array, xp
 from tinygrad_mp.dtypes import DType, as_dtype, get_default_dtype, scalar_dtype
 from tinygrad_mp.errors import DTypeError, SettingError, ShapeError, TinygradError
 from tinygrad_mp.interop import array_from_dlpack
+from tinygrad_mp.layout import borrowed
 from tinygrad_mp.nested import a_kind, host_data, numbers, require_supported
 from tinygrad_mp.tape import TensorBase, wrap
 from tinygrad_mp.tensor import Tensor
@@ -142,7 +143,7 @@ def _is_shareable(array: Any) -> bool:
 def wrap_array(array: Any) -> Tensor:
     """A tensor over an array of any device, sharing its memory; the dtype must be a supported one."""
     require_supported("tensor", array.dtype)
-    result: Tensor = wrap(Tensor, array)
+    result: Tensor = wrap(Tensor, borrowed(array))
     return result
 
 

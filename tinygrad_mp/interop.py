@@ -18,6 +18,7 @@ from tinygrad_mp import ops
 from tinygrad_mp.backend import device_of, is_array, module_of, xp
 from tinygrad_mp.dtypes import NAMES
 from tinygrad_mp.errors import DeviceError, TapeError, UnsupportedError
+from tinygrad_mp.layout import settle
 from tinygrad_mp.tape import TensorBase, wrap
 
 _NAMES: dict[str, Callable[..., Any]] = {
@@ -304,7 +305,7 @@ def _leave_tape(tensor: Any, method: str) -> Any:
             f"{method} on a tensor that requires a gradient would take its values off the tape unseen",
             fix="say so: t.detach().numpy()",
         )
-    return tensor.array
+    return settle(tensor)
 
 
 def host_array(tensor: Any, method: str) -> Any:

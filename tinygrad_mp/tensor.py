@@ -15,6 +15,7 @@ from tinygrad_mp.dtypes import DIFFERENTIABLE, DType, as_dtype
 from tinygrad_mp.errors import DTypeError, IndexRangeError, ShapeError, TapeError, UnsupportedError
 from tinygrad_mp.formatting import format_tensor
 from tinygrad_mp.interop import NumpyProtocols, host_array
+from tinygrad_mp.layout import is_contiguous, settle, strides
 from tinygrad_mp.methods import Methods
 from tinygrad_mp.mutation import copy_into, fill_in_place, set_item
 from tinygrad_mp.tape import Leaf, Node, TensorBase, refresh, wrap
@@ -113,13 +114,12 @@ class Tensor(Methods, NumpyProtocols, TensorBase):
 
     def stride(self, dim: int | None = None) -> Any:
         """Entries to step over for the next one along each axis, or along ``dim``."""
-        strides = tuple(step // self.itemsize for step in self.array.strides)
-        return strides if dim is None else strides[dim]
+        steps = strides(self)
+        return steps if dim is None else steps[dim]
 
     def is_contiguous(self) -> bool:
         """Whether the entries lie in memory in row-major order without gaps."""
-        contiguous: bool = self.array.flags.c_contiguous
-        return contiguous
+        return is_contiguous(self)
 
     def is_floating_point(self) -> bool:
         """Whether the dtype is a floating one."""
@@ -127,7 +127,8 @@ class Tensor(Methods, NumpyProtocols, TensorBase):
 
     def data_ptr(self) -> int:
         """The address of the first entry."""
-        address: int = self.array.ctypes.data if hasattr(self.array, "ctypes") else self.array.data.ptr
+        array = settle(self)
+        address: int = array.ctypes.data if hasattr(array, "ctypes") else array.data.ptr
         return address
 
     # --- gradients --------------------------------------------------------------------------------------------------
@@ -159,7 +160,7 @@ class Tensor(Methods, NumpyProtocols, TensorBase):
 
     @data.setter
     def data(self, value: TensorBase) -> None:
-        self.array = value.array
+        self.array = settle(value)
         self.view_of = None
         if isinstance(self.node, Leaf):
             self.node.shape, self.node.dtype = self.array.shape, self.array.dtype
@@ -204,7 +205,7 @@ class Tensor(Methods, NumpyProtocols, TensorBase):
 
     def detach(self) -> Self:
         """A tensor over the same memory that is not on the tape."""
-        result: Self = wrap(self.result_class, self.array)
+        result: Self = wrap(self.result_class, settle(self))
         return result
 
     def detach_(self) -> Self:
@@ -377,7 +378,7 @@ class Tensor(Methods, NumpyProtocols, TensorBase):
         return _rebuild, (self.__class__, host_array(self.detach().cpu(), "pickle"), self.requires_grad, self.device)
 
     def __copy__(self) -> Any:
-        shallow = wrap(self.__class__, self.array, self.node)
+        shallow = wrap(self.__class__, settle(self), self.node)
         shallow.view_of, shallow.grad = self.view_of, self.grad
         return shallow
 

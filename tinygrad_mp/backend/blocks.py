@@ -43,9 +43,10 @@ def blockwise(function: Callable[..., Any]) -> Callable[..., Any]:
         found = _flattened(operands)
         if found is None:
             return function(*operands)
-        flat, shape, axes = found
-        size = next(operand.size for operand in flat if type(operand) is numpy.ndarray)
-        out = numpy.empty(size, function(*_part(flat, 0, 1)).dtype)
+        flat, first, axes = found
+        size = first.size
+        result = numpy.empty_like(first, function(*_part(flat, 0, 1)).dtype)
+        out = result.transpose(axes).reshape(-1)
 
         def blocks(low: int, high: int) -> None:
             for start in range(low * BLOCK, min(high * BLOCK, size), BLOCK):
@@ -56,7 +57,7 @@ def blockwise(function: Callable[..., Any]) -> Callable[..., Any]:
                     out[start:stop] = function(*_part(flat, start, stop))
 
         split(blocks, -(-size // BLOCK), size * _NANOSECONDS * len(flat))
-        return out.reshape(shape) if axes is None else out.reshape(shape).transpose(axes)
+        return result
 
     return evaluate
 
@@ -65,8 +66,8 @@ def _part(flat: list[Any], start: int, stop: int) -> list[Any]:
     return [operand[start:stop] if type(operand) is numpy.ndarray else operand for operand in flat]
 
 
-def _flattened(operands: tuple[Any, ...]) -> tuple[list[Any], tuple[int, ...], tuple[int, ...] | None] | None:
-    """The operands as rows in the order of memory, with the shape and order of axes that a row is brought back by.
+def _flattened(operands: tuple[Any, ...]) -> tuple[list[Any], Any, tuple[int, ...]] | None:
+    """The operands as rows in the order of memory, with the first large one, and its axes in the order of memory.
 
     Numbers, and arrays that repeat one entry, become numbers. None if there is no large NumPy array, or if large ones
     differ in shape or order of memory.
@@ -90,14 +91,13 @@ def _flattened(operands: tuple[Any, ...]) -> tuple[list[Any], tuple[int, ...], t
     if any(operand.shape != first.shape for operand in operands if type(operand) is numpy.ndarray and operand.ndim):
         return None
     if all(operand.flags.c_contiguous for operand in large):
-        shape, axes = first.shape, None
+        axes = tuple(range(first.ndim))
         rows = [operand.reshape(-1) for operand in large]
     else:
-        order = sorted(range(first.ndim), key=lambda axis: -first.strides[axis])
-        turned = [operand.transpose(order) for operand in large]
+        axes = tuple(sorted(range(first.ndim), key=lambda axis: -first.strides[axis]))
+        turned = [operand.transpose(axes) for operand in large]
         if not all(operand.flags.c_contiguous for operand in turned):
             return None
-        shape, axes = turned[0].shape, tuple(order.index(axis) for axis in range(first.ndim))
         rows = [operand.reshape(-1) for operand in turned]
     taken = iter(rows)
-    return [next(taken) if type(operand) is numpy.ndarray else operand for operand in flat], shape, axes
+    return [next(taken) if type(operand) is numpy.ndarray else operand for operand in flat], first, axes

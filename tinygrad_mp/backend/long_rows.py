@@ -47,9 +47,8 @@ def moments(x: Any) -> tuple[Any, Any]:
     return mean, variance
 
 
-def standardize(x: Any, mean: Any, scale: Any, bias: Any) -> Any:
-    """``(x - mean) * scale + bias``."""
-    out = numpy.empty_like(x)
+def standardize(x: Any, mean: Any, scale: Any, bias: Any, out: Any) -> None:
+    """Write ``(x - mean) * scale + bias`` into ``out``."""
     blocks = _blocks(x.shape[2])
 
     def part(low: int, high: int) -> None:
@@ -61,7 +60,6 @@ def standardize(x: Any, mean: Any, scale: Any, bias: Any) -> Any:
                     piece += bias[channel]
 
     split(part, x.shape[1], x.size * 0.4)
-    return out
 
 
 def totals(g: Any) -> Any:
@@ -78,11 +76,10 @@ def totals(g: Any) -> Any:
     return found
 
 
-def pull(g: Any, x: Any, mean: Any, factor: Any, scale: Any) -> tuple[Any, Any, Any]:
-    """The cotangent of ``x``, and the sums over ``g`` times the standardized ``x`` and over ``g``."""
+def pull(g: Any, x: Any, mean: Any, factor: Any, scale: Any, pulled: Any) -> tuple[Any, Any]:
+    """Write the cotangent of ``x`` into ``pulled``; the sums over ``g`` times the standardized ``x``, and ``g``."""
     _, channels, length = x.shape
     total, product = numpy.empty((2, channels), x.dtype)
-    pulled = numpy.empty_like(x)
     blocks = _blocks(length)
 
     def part(low: int, high: int) -> None:
@@ -103,4 +100,4 @@ def pull(g: Any, x: Any, mean: Any, factor: Any, scale: Any) -> tuple[Any, Any, 
                 piece *= scale[channel]
 
     split(part, channels, x.size * 0.7)
-    return pulled, product, total
+    return product, total

@@ -147,12 +147,16 @@ def channel_moments(x: Any) -> tuple[Any, Any]:
     return mean, (squares.sum(axis=0) + between.sum(axis=0) * length) / count
 
 
-def standardize_channels(x: Any, mean: Any, factor: Any, weight: Any, bias: Any) -> Any:
-    """``(x - mean) * factor * weight + bias``, all but ``x`` of shape (channels,); weight and bias may be None."""
+def standardize_channels(x: Any, mean: Any, factor: Any, weight: Any, bias: Any, out: Any = None) -> Any:
+    """``(x - mean) * factor * weight + bias``, all but ``x`` of shape (channels,); weight and bias may be None.
+
+    Written into ``out``, of the shape of ``x``, if it is not None.
+    """
     scale = factor if weight is None else factor * weight
+    out = xp(x).empty_like(x) if out is None else out
     if long_rows.suits(x):
-        return long_rows.standardize(x, mean, scale, bias)
-    out = xp(x).empty_like(x)
+        long_rows.standardize(x, mean, scale, bias, out)
+        return out
     for part in _parts(x):
         piece, here = out[part], part[1:]
         xp(x).subtract(x[part], mean[here][:, None], out=piece)
@@ -162,16 +166,19 @@ def standardize_channels(x: Any, mean: Any, factor: Any, weight: Any, bias: Any)
     return out
 
 
-def pull_channels(g: Any, x: Any, mean: Any, factor: Any, weight: Any) -> tuple[Any, Any, Any]:
-    """The cotangents of ``x``, weight and bias. Source: Ioffe and Szegedy, Batch normalization, 2015, section 3."""
+def pull_channels(g: Any, x: Any, mean: Any, factor: Any, weight: Any, out: Any = None) -> tuple[Any, Any, Any]:
+    """The cotangents of ``x`` (in ``out``, if it is not None), weight and bias.
+
+    Source: Ioffe and Szegedy, Batch normalization, 2015, section 3.
+    """
     scale = factor if weight is None else factor * weight
-    if long_rows.suits(x):
-        return long_rows.pull(g, x, mean, factor, scale)
     module = xp(x)
+    pulled = module.empty_like(x) if out is None else out
+    if long_rows.suits(x):
+        return pulled, *long_rows.pull(g, x, mean, factor, scale, pulled)
     channels = x.shape[1]
     count = max(x.shape[0] * x.shape[2], 1)
     total, product = module.zeros(channels, dtype=x.dtype), module.zeros(channels, dtype=x.dtype)
-    pulled = module.empty_like(x)
     for part in _parts(x):
         here = part[1:]
         away = module.subtract(x[part], mean[here][:, None], out=pulled[part])

@@ -50,6 +50,18 @@ def starts(count: int, most: int) -> Iterator[slice]:
         yield slice(start, min(start + size, count))
 
 
+def batch_innermost(like: Any, shape: tuple[int, ...]) -> Any:
+    """An empty array of the shape (batch, ...) with the batch innermost in memory of its own; dtype of ``like``."""
+    module = xp(like)
+    order = module.empty((2,) * len(shape), dtype=like.dtype).transpose((len(shape) - 1, *range(len(shape) - 1)))
+    return module.empty_like(order, shape=shape)
+
+
+def batch_last(x: Any) -> Any:
+    """(batch, ...) seen as (..., batch)."""
+    return x.transpose((*range(1, x.ndim), 0))
+
+
 def is_straight(x: Any) -> bool:
     """Whether what windows shift over in (channels, height, width, batch) lies in long runs."""
     return bool(x.strides[3] == x.itemsize and (x.strides[2] == x.shape[3] * x.itemsize or x.shape[2] == 1))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from tinygrad_mp.backend import is_array
+from tinygrad_mp.layout import borrowed, settle
 from tinygrad_mp.tensor import Tensor
 
 
@@ -31,10 +32,10 @@ class Parameter(Tensor):
     result_class: ClassVar[type] = Tensor
 
     def __init__(self, data: Any, requires_grad: bool = True) -> None:
-        array = data.array if isinstance(data, Tensor) else data
+        array = settle(data) if isinstance(data, Tensor) else data
         if not is_array(array):
             raise TypeError(f"a Parameter is made from a tensor, not {type(data).__name__}: nn.Parameter(tensor(...))")
-        self.array = array
+        self.array = borrowed(array)
         self.node = self.grad = self.view_of = None
         if requires_grad:
             self.requires_grad_()

@@ -7,8 +7,8 @@ derivatives, of any order, are made of these three.
 
 from typing import Any
 
-from tinygrad_mp.backend import xp
 from tinygrad_mp.backend.correlation import correlate, correlate_weight
+from tinygrad_mp.backend.windows import batch_innermost, batch_last
 from tinygrad_mp.domains import Real
 from tinygrad_mp.errors import DTypeError, ShapeError, TinygradError
 from tinygrad_mp.ops.geometry import (
@@ -244,11 +244,11 @@ def _conv2d(x: Real, weight: Real, bias: Real, *, stride: Pair, padding: Sides, 
     """(N, C, H, W), (O, C / groups, \\*kernel), (O,) or None -> (N, O, rows, columns)."""
     _require_one_dtype(x, weight, bias)
     counts = counted(x.shape[2:], weight.shape[2:], stride, padding, dilation)
-    out = xp(x).empty((weight.shape[0], *counts, x.shape[0]), dtype=x.dtype)
+    out = batch_innermost(x, (x.shape[0], weight.shape[0], *counts))
     filters = weight.reshape(groups, weight.shape[0] // groups, *weight.shape[1:])
     offset = padding[0][0], padding[1][0]
-    correlate(x.transpose(1, 2, 3, 0), filters, bias, out, offset=offset, stride=stride, dilation=dilation)
-    return out.transpose(3, 0, 1, 2)
+    correlate(batch_last(x), filters, bias, batch_last(out), offset=offset, stride=stride, dilation=dilation)
+    return out
 
 
 @primitive(y=_y_of_input, weight=_weight_of_input, promotes=None, linear=True, cases=_input_case)
@@ -263,8 +263,8 @@ def _conv2d_input(
     _require_one_dtype(y, weight)
     units, channels, tall, wide = weight.shape
     filters = weight.reshape(groups, units // groups, channels, tall, wide).swapaxes(1, 2)
-    image = xp(y).empty((groups * channels, *size, y.shape[0]), dtype=y.dtype)
-    y = y.transpose(1, 2, 3, 0)
+    out = batch_innermost(y, (y.shape[0], groups * channels, *size))
+    image, y = batch_last(out), batch_last(y)
     across = _phases(size[1], wide, stride[1], padding[1][0], dilation[1])
     for places_down, taps_down, offset_down, dilation_down in _phases(
         size[0], tall, stride[0], padding[0][0], dilation[0]
@@ -275,7 +275,7 @@ def _conv2d_input(
                 correlate(y, chosen, None, part, offset=(offset_down, offset), dilation=(dilation_down, step))
             else:
                 part[...] = 0
-    return image.transpose(3, 0, 1, 2)
+    return out
 
 
 def _phases(size: int, kernel: int, stride: int, padding: int, dilation: int) -> list[tuple[slice, slice, int, int]]:
@@ -302,8 +302,9 @@ def _conv2d_weight(x: Real, y: Real, *, size: Pair, stride: Pair, padding: Sides
     """Gradient to filters of ``size`` from the image and the cotangent ``y`` of the result."""
     _require_one_dtype(x, y)
     offset = padding[0][0], padding[1][0]
-    x, y = x.transpose(1, 2, 3, 0), y.transpose(1, 2, 3, 0)
-    filters = correlate_weight(x, y, size, groups, offset=offset, stride=stride, dilation=dilation)
+    filters = correlate_weight(
+        batch_last(x), batch_last(y), size, groups, offset=offset, stride=stride, dilation=dilation
+    )
     return filters.reshape(-1 if filters.size else y.shape[0], *filters.shape[2:])
 
 

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy
 
-from tinygrad_mp.backend import array_on, device_of, is_array, xp
+from tinygrad_mp.backend import array_on, contiguous, device_of, is_array, xp
 from tinygrad_mp.backend.scatter import add_rows, check_range
 from tinygrad_mp.domains import Real
 from tinygrad_mp.errors import DeviceError, DTypeError, IndexRangeError, ShapeError, TinygradError
@@ -368,7 +368,7 @@ def _take(x: Real, indices: Any, *, axes: tuple[int, ...], unique: bool = False)
     """Pick from ``x``: ``indices[i]`` along ``axes[i]``, all together, as NumPy's advanced indexing; in range."""
     if len(axes) == 1 and x.flags.c_contiguous:  # otherwise take copies all of x first
         return x.take(indices[0], axes[0])
-    return x[_place(indices, axes, x.ndim)]
+    return contiguous(x[_place(indices, axes, x.ndim)])  # NumPy may give a transposed view of a copy
 
 
 @primitive(

@@ -10,9 +10,11 @@ from tinygrad_mp.backend import contiguous as contiguous_array
 from tinygrad_mp.backend import owner
 from tinygrad_mp.domains import Real, Sampler
 from tinygrad_mp.errors import ShapeError, TinygradError
+from tinygrad_mp.layout import is_contiguous, settle
 from tinygrad_mp.ops.axes import one_axis
 from tinygrad_mp.primitive import broadcast_to as _broadcast_to
 from tinygrad_mp.primitive import primitive
+from tinygrad_mp.tape import TensorBase
 
 # --- shapes ---------------------------------------------------------------------------------------------------------
 
@@ -76,7 +78,7 @@ def view(input: Any, *shape: Any) -> Any:
     tensor([[1., 2.],
             [3., 4.]])
     """
-    array = getattr(input, "array", input)
+    array = settle(input) if isinstance(input, TensorBase) else input
     if not array.flags.c_contiguous and owner(array.reshape(sizes_of(shape))) is not owner(array):
         raise located(
             ShapeError(
@@ -303,7 +305,8 @@ def contiguous(input: Any) -> Any:
     >>> zeros(2, 3).T.contiguous().view(6).shape
     (6,)
     """
-    return input if getattr(input, "array", input).flags.c_contiguous else _contiguous(input)
+    ordered = is_contiguous(input) if isinstance(input, TensorBase) else input.flags.c_contiguous
+    return input if ordered else _contiguous(input)
 
 
 # --- for the wrappers of this room ------------------------------------------------------------------------------------

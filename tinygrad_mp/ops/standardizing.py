@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from tinygrad_mp.backend import contiguous, is_array, xp
 from tinygrad_mp.backend import normalizing as kernels
-from tinygrad_mp.backend.windows import straightened
+from tinygrad_mp.backend.windows import batch_innermost, batch_last, straightened
 from tinygrad_mp.domains import Sampler
 from tinygrad_mp.errors import DTypeError, ShapeError, TinygradError
 from tinygrad_mp.ops.elementwise import rsqrt, square
@@ -80,11 +80,7 @@ def by_rows(shape: tuple[int, ...], axes: int) -> Layout:
 
 def _innermost_batch(x: Any) -> bool:
     """Whether the memory of (batch, channels, ...) has the batch innermost: then each channel is one long row."""
-    return x.ndim > 1 and not x.flags.c_contiguous and x.T.ndim > 1 and _turned(x).flags.c_contiguous
-
-
-def _turned(x: Any) -> Any:
-    return x.transpose((*range(1, x.ndim), 0))
+    return x.ndim > 1 and not x.flags.c_contiguous and batch_last(x).flags.c_contiguous
 
 
 def _seen(x: Any, layout: Layout) -> Any:
@@ -110,11 +106,16 @@ def _channel_view(x: Any, turned: bool) -> Any:
     return contiguous(x).reshape(by_channels(x.shape).shape)
 
 
-def _channel_result(like: Any, value: Any, turned: bool) -> Any:
+def _channel_room(view: Any, shape: tuple[int, ...], turned: bool) -> tuple[Any, Any]:
+    """With ``turned``, memory for a result of the shape in the order of the view, and that as the kernels see it."""
     if not turned:
-        return _as(like, value)
-    value = value.reshape((*like.shape[1:], like.shape[0])).transpose((like.ndim - 1, *range(like.ndim - 1)))
-    return value.astype(like.dtype, copy=False)
+        return None, None
+    result = batch_innermost(view, shape)
+    return result, batch_last(result).reshape(view.shape)
+
+
+def _channel_result(like: Any, value: Any, result: Any) -> Any:
+    return _as(like, value) if result is None else result.astype(like.dtype, copy=False)
 
 
 def raw_channels(x: Any, weight: Any, bias: Any, eps: float, moments: Moments | None) -> Any:
@@ -127,7 +128,9 @@ def raw_channels(x: Any, weight: Any, bias: Any, eps: float, moments: Moments | 
         moments.keep(x, middle, factor, variance)
         moments.turned = turned
     weight, bias = (None if one is None else widened(one) for one in (weight, bias))
-    return _channel_result(x, kernels.standardize_channels(view, middle, factor, weight, bias), turned)
+    result, room = _channel_room(view, x.shape, turned)
+    value = kernels.standardize_channels(view, middle, factor, weight, bias, room)
+    return _channel_result(x, value, result)
 
 
 def pull_channels(g: Any, x: Any, weight: Any, eps: float, moments: Moments | None) -> tuple[Any, Any, Any]:
@@ -139,11 +142,12 @@ def pull_channels(g: Any, x: Any, weight: Any, eps: float, moments: Moments | No
         middle, variance = kernels.channel_moments(view)
         found = (middle, 1 / xp(x).sqrt(variance + eps))
     wide = None if weight is None else widened(weight)
-    pulled, *sums = kernels.pull_channels(given, view, found[0], found[1], wide)
+    result, room = _channel_room(view, x.shape, turned)
+    pulled, *sums = kernels.pull_channels(given, view, found[0], found[1], wide, room)
     sums = [one.astype(x.dtype, copy=False) for one in sums]
     if moments is not None:
         moments.keep_sums(g, *sums)
-    return _channel_result(x, pulled, turned), sums[0], sums[1]
+    return _channel_result(x, pulled, result), sums[0], sums[1]
 
 
 def raw_rows(x: Any, weight: Any, bias: Any, layout: Layout, eps: float, centred: bool, moments: Moments | None) -> Any:
