@@ -16,8 +16,9 @@ from typing import Any
 
 import numpy
 
-from tinygrad_mp.backend import long_rows
+from tinygrad_mp.backend import long_rows, whole_rows
 from tinygrad_mp.backend.arrays import xp
+from tinygrad_mp.backend.kernels import kernel
 
 _PART = 1 << 17
 """Entries in a part. Smaller parts stay in the cache better, but there are more calls to make; measured."""
@@ -198,12 +199,15 @@ def pull_channels(g: Any, x: Any, mean: Any, factor: Any, weight: Any, out: Any 
 # --- by rows --------------------------------------------------------------------------------------------------------
 
 
+@kernel
 def standardize_rows(x: Any, weight: Any, bias: Any, eps: float, centred: bool) -> tuple[Any, Any, Any]:
     """``(x - mean) / sqrt(variance + eps) * weight + bias``, the mean (None unless ``centred``) and 1 over the root.
 
     ``x`` is (batch, groups, channels, length), weight and bias are (groups, channels, 1) or None; mean and factor come
     back as (batch, groups, 1, 1).
     """
+    if whole_rows.suits(x):
+        return whole_rows.standardize(x, weight, bias, eps, centred)
     module = xp(x)
     out, count = module.empty_like(x), max(x.shape[2] * x.shape[3], 1)
     mean = module.empty((*x.shape[:2], 1, 1), dtype=x.dtype) if centred else None
@@ -227,11 +231,14 @@ def standardize_rows(x: Any, weight: Any, bias: Any, eps: float, centred: bool) 
     return out, mean, factor
 
 
+@kernel
 def pull_rows(g: Any, x: Any, mean: Any, factor: Any, weight: Any, affine: bool) -> tuple[Any, Any, Any]:
     """The cotangents of ``x``, weight and bias; None for the latter two unless ``affine``.
 
     Source: Ba, Kiros and Hinton, Layer normalization, 2016, supplement.
     """
+    if whole_rows.suits(x):
+        return whole_rows.pull(g, x, mean, factor, weight, affine)
     module = xp(x)
     count = max(x.shape[2] * x.shape[3], 1)
     pulled = module.empty_like(x)

@@ -14,6 +14,7 @@ from typing import Any
 import numpy
 
 from tinygrad_mp.backend.arrays import contiguous
+from tinygrad_mp.backend.buffers import rows_of
 from tinygrad_mp.backend.kernels import kernel
 from tinygrad_mp.backend.threads import split
 
@@ -35,9 +36,10 @@ def _by_rows(function: Callable[[Any, slice], None], like: Any, cost: float) -> 
     count = max(1, _BLOCK // matrix.shape[1])
 
     def part(low: int, high: int) -> None:
-        for start in range(low * count, min(high * count, len(matrix)), count):
-            rows = slice(start, start + count)
-            function(matrix[rows], rows)
+        with rows_of(matrix.shape[1]):
+            for start in range(low * count, min(high * count, len(matrix)), count):
+                rows = slice(start, start + count)
+                function(matrix[rows], rows)
 
     split(part, -(-len(matrix) // count), out.size * cost)
     return out
