@@ -55,7 +55,7 @@ WAYS: dict[str, dict[str, int]] = {
     "each by itself": {"SMALL": 0},
     "in blocks": {"SMALL": 0, "BLOCK": 5},
     "few together": {"SMALL": 20, "BLOCK": 40},
-    "split over threads": {"SMALL": 0, "_COST": 10**9},
+    "split over threads": {"SMALL": 0, "BLOCK": 5, "_COST": 10**9},
     "by BLAS": {"SMALL": 0, "WORTH_BLAS": 1},
 }
 

@@ -48,23 +48,31 @@ class FusedOptimizer(Optimizer):
     def advance(self, due: list[tuple[Any, Any, Group]]) -> None:
         """Update all parameters that are due."""
         together: dict[Any, tuple[Update, list[list[Any]]]] = {}
+        updates: dict[Any, Update] = {}
+        last = None
         for parameter, g, group in due:
-            names, p = self.buffers(group), parameter.array
+            if group is not last:
+                last, names = group, self.buffers(group)
+            p = parameter.array
             entries = self.state[parameter] if names else {}
             stage = self.stage(entries)
+            arrays = [p, g]
             for name in names:
                 if name not in entries:
                     entries[name] = zeros_like(parameter)
-            arrays = [p, g, *[entries[name].array for name in names]]
+                arrays.append(entries[name].array)
+            alike = (id(group), stage)
+            update = updates.get(alike)
+            if update is None:
+                update = updates[alike] = self.formula(group, stage)
             if p.size >= SMALL:
-                _update_in_place(self.formula(group, stage), arrays)
+                _update_in_place(update, arrays)
                 continue
-            key = (id(group), stage, p.dtype, None if type(p) is numpy.ndarray else parameter.device)
-            known = together.get(key)
-            if known is None:
-                together[key] = (self.formula(group, stage), [arrays])
+            key = (*alike, p.dtype.char, None if type(p) is numpy.ndarray else parameter.device)
+            if key in together:
+                together[key][1].append(arrays)
             else:
-                known[1].append(arrays)
+                together[key] = (update, [arrays])
         for update, rows in together.values():
             step = BLOCK // SMALL  # rows that fill a block, so that the copies stay small
             for start in range(0, len(rows), step):
@@ -98,6 +106,10 @@ def _update_in_place(update: Update, arrays: list[Any]) -> None:
         lines = _lines([whole, turned, *rest])
     if lines is None:
         update(whole, gradient, xp(whole).empty_like(whole), *rest)
+        return
+
+    if whole.size <= BLOCK:
+        update(*lines[:2], numpy.empty_like(lines[0]), *lines[2:])
         return
 
     def part(low: int, high: int) -> None:
