@@ -30,7 +30,13 @@ def kept(x: Real, mask: Boolean) -> Any:
     if x.dtype.kind != "f":
         return x * mask
     # A mask of all bits: as fast as the product, and 13 times as fast as numpy.where on random masks.
-    return (x.view(_INTEGER_OF_SIZE[x.dtype.itemsize]) & -mask.view("int8")).view(x.dtype)
+    integer = _INTEGER_OF_SIZE[x.dtype.itemsize]
+    bits = (-mask.view("int8")).astype(integer)
+    if bits.shape == x.shape:
+        bits &= x.view(integer)
+    else:
+        bits = bits & x.view(integer)
+    return bits.view(x.dtype)
 
 
 @primitive(
