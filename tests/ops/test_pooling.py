@@ -5,7 +5,8 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from tinygrad_mp import DTypeError, ShapeError, from_numpy, tensor
+from tinygrad_mp import DTypeError, ShapeError, from_numpy, get_num_threads, set_num_threads, tensor
+from tinygrad_mp.backend import threads, windows
 from tinygrad_mp.errors import SettingError
 from tinygrad_mp.nn import functional as F
 from tinygrad_mp.testing.gradcheck import gradcheck, gradgradcheck
@@ -120,6 +121,44 @@ def test_pooling_keeps_the_order_of_axes_in_memory():
     x = from_numpy(numpy.zeros((2, 4, 4, 3)).transpose(3, 0, 1, 2))
     assert F.max_pool2d(x, 2).array.transpose(1, 2, 3, 0).flags.c_contiguous
     assert F.avg_pool2d(x, 2).array.transpose(1, 2, 3, 0).flags.c_contiguous
+
+
+@pytest.mark.parametrize("count", [1, 2])
+@pytest.mark.parametrize("innermost", [False, True])
+@pytest.mark.parametrize(
+    ("name", "params"),
+    [
+        ("max_pool2d", {}),
+        ("max_pool2d", {"stride": 1, "padding": 1}),
+        ("max_pool2d", {"padding": 1, "dilation": 2, "stride": 3}),
+        ("avg_pool2d", {"stride": 2, "padding": 1}),
+        ("avg_pool2d", {}),
+    ],
+)
+def test_slices_and_threads_change_nothing(monkeypatch, name, params, innermost, count):
+    torch = torch_module()
+    x = numpy.random.default_rng(0).standard_normal((4, 5, 6, 9))
+    theirs = torch.tensor(x, requires_grad=True)
+    expected = getattr(torch.nn.functional, name)(theirs, 3, **params)
+    g = numpy.random.default_rng(1).standard_normal(expected.shape)
+    expected.backward(torch.tensor(g))
+    ours = numpy.ascontiguousarray(x.transpose(1, 2, 3, 0)).transpose(3, 0, 1, 2) if innermost else x
+    ours = from_numpy(ours).requires_grad_()
+    monkeypatch.setattr(windows, "CACHED", 120)
+    monkeypatch.setattr(windows, "LEAST_SAMPLES", 1)
+    monkeypatch.setattr(threads, "WORTH_SPLITTING", 1)
+    before = get_num_threads()
+    set_num_threads(count)
+    try:
+        out = getattr(F, name)(ours, 3, **params)
+        out.backward(from_numpy(g))
+        function = lambda x: getattr(F, name)(x, 3, **params)
+        assert gradcheck(function, (tensor(x[:2, :2], requires_grad=True),))
+        assert gradgradcheck(function, (tensor(x[:2, :2], requires_grad=True),))
+    finally:
+        set_num_threads(before)
+    numpy.testing.assert_allclose(out.array, expected.detach().numpy(), rtol=1e-12, atol=1e-12)
+    numpy.testing.assert_allclose(ours.grad.array, theirs.grad.numpy(), rtol=1e-12, atol=1e-12)
 
 
 @pytest.mark.parametrize("dtype", ["float16", "float32"])

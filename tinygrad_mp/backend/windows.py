@@ -7,7 +7,7 @@ one matrix, so that products need no rearranging.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, TypeAlias
 
 import numpy
@@ -20,6 +20,8 @@ Pair: TypeAlias = tuple[int, int]
 _BLOCK = 512
 """Entries of an image that are turned at a time, for at most :data:`_SAMPLES` images; measured."""
 _SAMPLES = 64
+CACHED = 1 << 18
+"""Entries of images that, with what is computed from them, stay near; smaller slices have more calls to make."""
 LEAST_SAMPLES = 16
 """From so many images on, blocks pay."""
 
@@ -60,6 +62,25 @@ def batch_innermost(like: Any, shape: tuple[int, ...]) -> Any:
 def batch_last(x: Any) -> Any:
     """(batch, ...) seen as (..., batch)."""
     return x.transpose((*range(1, x.ndim), 0))
+
+
+def in_blocks(work: Callable[[tuple[slice, ...]], None], x: Any, nanoseconds: float) -> None:
+    """Call ``work`` with slices of the batch or the channels, whichever is outermost in memory, that make up ``x``.
+
+    ``x`` is (batch, channels, ...). On the CPU slices fit the cache and are split over threads; ``nanoseconds`` is what
+    an entry takes.
+    """
+    if type(x) is not numpy.ndarray or x.size <= CACHED:
+        work((slice(None),))
+        return
+    axis = 0 if x.strides[0] >= x.strides[1] else 1
+    step = max(1, CACHED * x.shape[axis] // x.size)
+
+    def part(low: int, high: int) -> None:
+        for start in range(low, high, step):
+            work((*[slice(None)] * axis, slice(start, min(start + step, high))))
+
+    split(part, x.shape[axis], x.size * nanoseconds)
 
 
 def is_straight(x: Any) -> bool:

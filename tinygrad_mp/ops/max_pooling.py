@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from tinygrad_mp.backend import xp
-from tinygrad_mp.backend.windows import inside
+from tinygrad_mp.backend.windows import batch_last, in_blocks, inside, straightened
 from tinygrad_mp.domains import Distinct, Flag, Real
 from tinygrad_mp.ops.extremes import max as max_along
 from tinygrad_mp.ops.gathering import gather
@@ -178,10 +178,16 @@ def _largest_back(
 def _max_pool2d(x: Distinct, *, kernel: Pair, stride: Pair, padding: Pair, dilation: Pair, ceil_mode: Flag) -> Any:
     """The largest of (N, C, H, W) in each window: of each of its columns, then of these."""
     counts = pooled(x.shape[2:], kernel, stride, padding, dilation, ceil_mode)
-    for axis in (2, 3):
-        i = axis - 2
-        x = _max_along(x, axis, kernel[i], stride[i], padding[i], dilation[i], counts[i])
-    return x
+    out = xp(x).empty_like(x, shape=(*x.shape[:2], *counts))
+
+    def part(here: tuple[slice, ...]) -> None:
+        within = x[here]
+        rows = like(within, 2, counts[0])
+        _max_along(within, rows, 2, kernel[0], stride[0], padding[0], dilation[0])
+        _max_along(rows, out[here], 3, kernel[1], stride[1], padding[1], dilation[1])
+
+    in_blocks(part, x, 0.5)
+    return out
 
 
 @primitive(y=_pick_back, x=None, largest=None, promotes=None, linear=True, cases=_spread_case)
@@ -190,13 +196,23 @@ def _max_spread(
 ) -> Any:
     """Each entry of ``y`` added where the ``largest`` of its window in ``x`` was found."""
     separate = dilation == (1, 1) and stride[0] >= kernel[0] and stride[1] >= kernel[1]
-    spread = xp(x).zeros_like(x, dtype=y.dtype)
+    filled = (
+        separate
+        and padding == (0, 0)
+        and all(largest.shape[2 + i] * kernel[i] == x.shape[2 + i] and stride[i] == kernel[i] for i in (0, 1))
+    )
+    spread = (xp(x).empty_like if filled else xp(x).zeros_like)(x, dtype=y.dtype)
     y = _in_order_of(largest, y)
-    for here, there, chosen in _chosen(x, largest, kernel, stride, padding, dilation):
-        if separate:  # no place is in two windows
-            xp(x).multiply(y[here], chosen, out=spread[there])
-        else:
-            spread[there] += y[here] * chosen
+
+    def part(block: tuple[slice, ...]) -> None:
+        within, given = spread[block], y[block]
+        for here, there, chosen in _chosen(x[block], largest[block], kernel, stride, padding, dilation):
+            if separate:  # no place is in two windows
+                xp(x).multiply(given[here], chosen, out=within[there])
+            else:
+                within[there] += given[here] * chosen
+
+    in_blocks(part, x, 2.0)
     return spread
 
 
@@ -206,8 +222,13 @@ def _max_pick(
 ) -> Any:
     """The entries of ``y`` where the ``largest`` of each window in ``x`` was found."""
     picked = xp(x).zeros_like(largest, dtype=y.dtype)
-    for here, there, chosen in _chosen(x, largest, kernel, stride, padding, dilation):
-        picked[here] += y[there] * chosen
+
+    def part(block: tuple[slice, ...]) -> None:
+        within, given = picked[block], y[block]
+        for here, there, chosen in _chosen(x[block], largest[block], kernel, stride, padding, dilation):
+            within[here] += given[there] * chosen
+
+    in_blocks(part, x, 2.0)
     return picked
 
 
@@ -235,6 +256,8 @@ def _in_order_of(other: Any, y: Any) -> Any:
     """``y`` with the order in memory of ``other``, of the same shape: arrays walked through together are faster so."""
     if y.strides == other.strides or y.dtype.itemsize != other.dtype.itemsize:
         return y
+    if batch_last(other).flags.c_contiguous:
+        return straightened(batch_last(y)).transpose(3, 0, 1, 2)
     ordered = xp(y).empty_like(other, dtype=y.dtype)
     ordered[...] = y
     return ordered
@@ -262,10 +285,9 @@ def _chosen(x: Any, largest: Any, kernel: Pair, stride: Pair, padding: Pair, dil
         free[here] &= less
 
 
-def _max_along(x: Any, axis: int, kernel: int, stride: int, padding: int, dilation: int, count: int) -> Any:
-    """The largest entry of each window along one axis; a window with no entry inside has the lowest number."""
-    module = xp(x)
-    out = like(x, axis, count)
+def _max_along(x: Any, out: Any, axis: int, kernel: int, stride: int, padding: int, dilation: int) -> None:
+    """Write the largest entry of each window along one axis; a window with no entry inside has the lowest number."""
+    module, count = xp(x), out.shape[axis]
     before = (slice(None),) * axis
     taps = [inside(tap * dilation - padding, stride, x.shape[axis], count) for tap in range(kernel)]
     if any(windows != slice(0, count) for windows, _ in taps):
@@ -280,7 +302,6 @@ def _max_along(x: Any, axis: int, kernel: int, stride: int, padding: int, dilati
     for windows, places in taps:
         part = out[(*before, windows)]
         module.maximum(part, x[(*before, places)], out=part)
-    return out
 
 
 # --- one axis or two -------------------------------------------------------------------------------------------------

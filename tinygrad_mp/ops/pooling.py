@@ -3,7 +3,7 @@
 from typing import Any
 
 from tinygrad_mp.backend import xp
-from tinygrad_mp.backend.windows import inside
+from tinygrad_mp.backend.windows import in_blocks, inside
 from tinygrad_mp.domains import Real
 from tinygrad_mp.errors import SettingError
 from tinygrad_mp.ops.geometry import (
@@ -132,11 +132,8 @@ def _sum_back_case(sampler: Any) -> Any:
 def _pool_sum(x: Real, *, dim: int, size: int, stride: int, padding: int, count: int) -> Any:
     """The sums of ``count`` windows of ``size`` along one axis; outside there are zeros."""
     total = like(x, dim, count)
-    before = (slice(None),) * dim
-    total.fill(0)
-    for tap in range(size):
-        windows, places = inside(tap - padding, stride, x.shape[dim], count)
-        total[(*before, windows)] += x[(*before, places)]
+    taps = [inside(tap - padding, stride, x.shape[dim], count) for tap in range(size)]
+    _add_slices(x, total, dim, [(places, windows) for windows, places in taps])
     return total
 
 
@@ -151,12 +148,24 @@ def _pool_sum(x: Real, *, dim: int, size: int, stride: int, padding: int, count:
 def _pool_spread(x: Real, *, dim: int, size: int, stride: int, padding: int, length: int) -> Any:
     """Each entry added to all of its window along an axis of ``length``: the transpose of ``_pool_sum``."""
     total = like(x, dim, length)
-    before = (slice(None),) * dim
-    total.fill(0)
-    for tap in range(size):
-        windows, places = inside(tap - padding, stride, length, x.shape[dim])
-        total[(*before, places)] += x[(*before, windows)]
+    _add_slices(x, total, dim, [inside(tap - padding, stride, length, x.shape[dim]) for tap in range(size)])
     return total
+
+
+def _add_slices(x: Any, total: Any, dim: int, slices: list[tuple[slice, slice]]) -> None:
+    """Fill ``total`` with the sum of slices of ``x`` along an axis, each put at a slice of ``total``."""
+    before = (slice(None),) * dim
+
+    def part(block: tuple[slice, ...]) -> None:
+        given, added = x[block], total[block]
+        added.fill(0)
+        for source, target in slices:
+            added[(*before, target)] += given[(*before, source)]
+
+    if dim < 2:
+        part((slice(None),))
+    else:
+        in_blocks(part, x, 0.5 * len(slices))
 
 
 # --- one axis or two -------------------------------------------------------------------------------------------------
