@@ -10,7 +10,7 @@ import pytest
 
 from tinygrad_mp import functional as F
 from tinygrad_mp import no_grad, tensor
-from tinygrad_mp.backend import curves
+from tinygrad_mp.backend import curves, threads
 from tinygrad_mp.errors import SettingError
 from tinygrad_mp.ops.activation import _silu
 from tinygrad_mp.ops.residue import found_in, residue_for
@@ -109,12 +109,14 @@ def test_gelu_of_the_largest_floats_has_a_finite_gradient(approximate: str) -> N
     assert x.grad.tolist() == [1.0, 0.0]
 
 
-@pytest.mark.parametrize("block", [8, 40, 1 << 17])
+@pytest.mark.parametrize("block", [8, 40, 1 << 20])
 @pytest.mark.parametrize(("name", "settings"), [("gelu", {}), ("gelu", {"approximate": "tanh"}), ("silu", {})])
 def test_in_blocks_of_any_size_value_and_gradients_are_pytorchs(
     theirs: Any, agree: Any, name: str, settings: dict[str, Any], block: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(curves, "_BLOCK", block)
+    monkeypatch.setattr(curves, "_UNIT", 8)
+    monkeypatch.setattr(threads, "WORTH_SPLITTING", 1)
     x = numpy.random.default_rng(0).normal(0, 1, (3, 7, 5))
     agree(*both(theirs, name, settings), x, order=2)
     agree(*both(theirs, name, settings), x.transpose(2, 0, 1), order=2)

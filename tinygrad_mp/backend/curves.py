@@ -17,8 +17,11 @@ from tinygrad_mp.backend.arrays import contiguous, xp
 from tinygrad_mp.backend.kernels import kernel
 from tinygrad_mp.backend.threads import split
 
-_BLOCK = 1 << 17
-"""Bytes of a block: what a kernel works on stays near the level-2 cache; smaller ones cost more calls. Measured."""
+_BLOCK = 1 << 20
+"""Bytes of a block, so that a kernel's temporaries stay in the cache. In smaller ones the calls are so short that
+threads wait for one another's hold on the interpreter most of the time; measured."""
+_UNIT = 1 << 14
+"""Bytes that stay together when a block is split over threads."""
 _NANOSECONDS = 4.0
 """What an entry takes, about."""
 
@@ -33,14 +36,16 @@ def traced(curve: Curve, x: Any, slope_too: bool) -> tuple[Any, Any]:
     if type(wide) is not numpy.ndarray:
         curve(wide, out, slope)
     else:
-        size = max(1, _BLOCK // wide.itemsize)
+        unit = max(1, _UNIT // wide.itemsize)
+        size = unit * max(1, _BLOCK // _UNIT)
 
         def blocks(low: int, high: int) -> None:
-            for start in range(low * size, min(high * size, wide.size), size):
-                part = slice(start, start + size)
+            stop = min(high * unit, wide.size)
+            for start in range(low * unit, stop, size):
+                part = slice(start, min(start + size, stop))
                 curve(wide[part], out[part], None if slope is None else slope[part])
 
-        split(blocks, -(-wide.size // size), wide.size * _NANOSECONDS)
+        split(blocks, -(-wide.size // unit), wide.size * _NANOSECONDS)
     found = (None if one is None else one.reshape(x.shape).astype(x.dtype, copy=False) for one in (out, slope))
     return tuple(found)  # type: ignore[return-value]
 
