@@ -11,7 +11,7 @@ from tinygrad_mp.backend.scatter import add_rows, check_range
 from tinygrad_mp.domains import Boolean, Real
 from tinygrad_mp.errors import DTypeError, IndexRangeError, ShapeError
 from tinygrad_mp.ops.axes import one_axis
-from tinygrad_mp.ops.elementwise import add
+from tinygrad_mp.ops.elementwise import add, kept
 from tinygrad_mp.ops.indexing import _take, getitem, index_array
 from tinygrad_mp.ops.movement import expand, reshape
 from tinygrad_mp.primitive import primitive
@@ -309,8 +309,8 @@ def _masked_fill_case(sampler: Any) -> Any:
 
 
 @primitive(
-    x=lambda g, mask: _masked_fill(g, mask, 0.0),
-    value=lambda g, mask: _masked_fill(g, ~mask, 0.0),
+    x=lambda g, mask: kept(g, ~mask),
+    value=lambda g, mask: kept(g, mask),
     mask=None,
     promotes=None,
     cases=_masked_fill_case,
