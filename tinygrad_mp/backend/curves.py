@@ -74,8 +74,8 @@ def _monic(x: Any, coefficients: tuple[Any, ...]) -> Any:
 
 # For t >= 0, P(X > t) = density(t) * A(t) / B(t) for a standard normal X: the density is needed too, and the quotient
 # falls as slowly as 1 / t. A and B are our own fit by iterated weighted least squares at 110 digits (mpmath), with 1
-# for the highest power of both. The relative error they bring is at most 1.6e-8 in float32 (t <= 14), 1.1e-16 in float64
-# (t <= 38); beyond, the density is 0. No coefficient is negative, so nothing cancels, and the tail keeps its digits.
+# for the highest power of both. The relative error they bring is at most 1.6e-8 in float32 (t <= 14) and 1.1e-16 in
+# float64 (t <= 38); beyond, the density is 0. No coefficient is negative: nothing cancels, the tail keeps its digits.
 _TAIL_FLOAT32 = (
     (9.395395983599396, 40.845016441657236, 94.68937918875496, 103.70509549744331),
     (9.395500625909216, 41.840320452971326, 104.17446755077634, 141.5719908709773, 82.7446933365379),
