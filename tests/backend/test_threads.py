@@ -119,6 +119,9 @@ def test_two_threads_may_split_at_once() -> None:
         ((5, 2, 9, 8), (5, 2, 8, 7)),
         ((5, 9, 8), (8, 7)),
         ((1, 9, 8), (4, 8, 7)),
+        ((9, 1), (1, 7)),
+        ((5, 9, 1), (1, 7)),
+        ((1, 9, 1), (4, 1, 7)),
     ],
 )
 def test_split_products_are_those_of_numpy(
@@ -133,6 +136,9 @@ def test_split_products_are_those_of_numpy(
         found = threads.product(first, b)
         assert found.dtype == dtype
         numpy.testing.assert_array_equal(found, numpy.matmul(a, b))
+        room = numpy.empty_like(found)
+        assert threads.product(first, b, out=room) is room
+        numpy.testing.assert_array_equal(room, found)
 
 
 @pytest.mark.parametrize("wrong", [0, -1, 1.5, "2", True, None])
