@@ -13,11 +13,12 @@ from typing import Any
 import numpy
 
 from tinygrad_mp.backend.threads import get_num_threads, split
+from tinygrad_mp.backend.windows import batch_last, batch_turned
 
 LARGE = 1 << 17
 """Entries from which on blocks are worth their cost."""
-BLOCK = 1 << 15
-"""Entries of a block: a handful of float32 blocks fit into a level-2 cache of half a megabyte."""
+BLOCK = 1 << 17
+"""Entries of a block. Smaller ones would fit the cache better, but threads would wait for each other's hold on Python."""
 
 _UFUNCS: dict[Any, numpy.ufunc] = {
     operator.add: numpy.add,
@@ -38,6 +39,7 @@ def blockwise(function: Callable[..., Any]) -> Callable[..., Any]:
     ufunc = function if isinstance(function, numpy.ufunc) else _UFUNCS.get(function)
 
     def evaluate(*operands: Any) -> Any:
+        operands = _in_one_order(operands)
         if ufunc is not None and get_num_threads() == 1:
             return function(*operands)  # one pass over memory is all there is to it
         found = _flattened(operands)
@@ -60,6 +62,18 @@ def blockwise(function: Callable[..., Any]) -> Callable[..., Any]:
         return result
 
     return evaluate
+
+
+def _in_one_order(operands: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Large arrays in C order turned to have the batch innermost, if others have it so: together they would be walked
+    through with large strides, and their result, and what follows, would be in C order.
+    """
+    large = [x for x in operands if type(x) is numpy.ndarray and x.ndim > 2 and x.size >= LARGE]
+    if all(x.flags.c_contiguous for x in large):
+        return operands
+    shape = next((x.shape for x in large if not x.flags.c_contiguous and batch_last(x).flags.c_contiguous), None)
+    alike = [type(x) is numpy.ndarray and x.shape == shape and x.flags.c_contiguous for x in operands]
+    return tuple(batch_turned(x) if turn else x for x, turn in zip(operands, alike, strict=True))
 
 
 def _part(flat: list[Any], start: int, stop: int) -> list[Any]:
