@@ -73,6 +73,18 @@ def test_any_two_layouts(function, first, second) -> None:
 
 
 @pytest.mark.usefixtures("tiny_blocks")
+@pytest.mark.parametrize("shape", [(3, 2, 5), (20, 2, 3, 4)])
+def test_with_the_batch_innermost_in_one_operand_it_is_so_in_the_result(shape) -> None:
+    x, y = LAYOUTS["C"](shape), LAYOUTS["batch innermost"](shape)
+    for operands in ((x, y), (y, x)):
+        for function in (operator.sub, squares):
+            found = blockwise(function)(*operands)
+            numpy.testing.assert_array_equal(found, function(*operands))
+            assert numpy.moveaxis(found, 0, -1).flags.c_contiguous
+            assert found.base is None
+
+
+@pytest.mark.usefixtures("tiny_blocks")
 @pytest.mark.parametrize("layout", LAYOUTS)
 @pytest.mark.parametrize("function", [numpy.exp, numpy.isnan, operator.neg, by_scalar])
 def test_one_operand(function, layout) -> None:

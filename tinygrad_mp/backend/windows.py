@@ -97,8 +97,20 @@ def straightened(x: Any) -> Any:
     if module is not numpy or x.shape[3] < LEAST_SAMPLES or not batch_outermost:
         return module.ascontiguousarray(x)
     out = numpy.empty(x.shape, x.dtype)
-    split(lambda low, high: _turn(x[low:high], out[low:high]), x.shape[0], x.size)
+    _turn_in_threads(x, out)
     return out
+
+
+def batch_turned(x: Any) -> Any:
+    """A copy of (batch, channels, ...), which is in C order, with the batch innermost in memory of its own."""
+    out = batch_innermost(x, x.shape)
+    few = (*x.shape[:2], 1, -1)
+    _turn_in_threads(batch_last(x.reshape(few)), batch_last(out.reshape(few)))
+    return out
+
+
+def _turn_in_threads(x: Any, out: Any) -> None:
+    split(lambda low, high: _turn(x[low:high], out[low:high]), x.shape[0], x.size)
 
 
 def _turn(x: Any, out: Any) -> None:
