@@ -9,8 +9,9 @@ import pytest
 
 import tinygrad_mp as tg
 from tinygrad_mp import optim
-from tinygrad_mp.backend import blending, threads
+from tinygrad_mp.backend import blending, threads, unregister_backend
 from tinygrad_mp.optim import fused
+from tinygrad_mp.testing.strict import StrictArray, register
 
 SETTINGS: list[tuple[str, dict[str, Any]]] = [
     ("SGD", {"lr": 0.01}),
@@ -129,3 +130,24 @@ def test_one_model_may_step_between_forward_and_backward_of_another() -> None:
     optimizer.step()
     loss.backward()
     np.testing.assert_array_equal(first.grad.array, 2 * first.array)
+
+
+@pytest.mark.parametrize("small", [0, 100])
+@pytest.mark.parametrize(("name", "settings"), SETTINGS)
+def test_another_device_gives_the_same(
+    name: str, settings: dict[str, Any], small: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expected = trained(name, settings, "float32")
+    monkeypatch.setattr(fused, "SMALL", small)
+    register()
+    try:
+        parameters = [parameter.detach().to("strict").requires_grad_() for parameter in leaves()]
+        optimizer = getattr(optim, name)(parameters, **settings)
+        for step in range(5):
+            for number, parameter in enumerate(parameters):
+                parameter.grad = tg.tensor(gradient(step, number, "float32")).to("strict")
+            optimizer.step()
+        assert all(type(parameter.array) is StrictArray for parameter in parameters)
+        assert same_bits([parameter.cpu() for parameter in parameters], expected)
+    finally:
+        unregister_backend("strict")
