@@ -6,8 +6,9 @@ again for the commonest cases without loops, because every operation of every pr
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
+from itertools import repeat
 from typing import Any
 
 from numpy import ndarray
@@ -238,58 +239,74 @@ def _shape(value: Any) -> tuple[int, ...]:
 
 def general_call(op: Op) -> Callable[..., Any]:
     """Any number of inputs, ``*arrays``, parameters, several outputs."""
-    forward, prepare, rules, variadic, defaults = op.forward, op.prepare, op.rules, op.variadic, op.defaults
+    forward, prepare, variadic, defaults, is_view = op.forward, op.prepare, op.variadic, op.defaults, op.view
+    differentiable = (variadic,) if variadic else tuple(rule is not None for rule in op.rules)
+    unprepared = op.promotes is None
 
     def call(*inputs: Any, **params: Any) -> Any:
         cls: Any = None
         raw: list[Any] = []
         parents: list[Node | None] = []
-        if op.view and isinstance(inputs[0], TensorBase):
+        recording = False
+        if is_view and isinstance(inputs[0], TensorBase):
             settle(inputs[0])
-        for position, value in enumerate(inputs):
-            value_class, array, node = _unwrap(value)
-            cls = cls or value_class
-            raw.append(array)
-            parents.append(node if variadic or (position < len(rules) and rules[position] is not None) else None)
-        if cls is None:
+        for value, has_rule in zip(inputs, repeat(True) if variadic else differentiable, strict=False):
+            node = None
+            if isinstance(value, TensorBase):
+                if value.view_of is not None:
+                    refresh(value)
+                if cls is None:
+                    cls = value.result_class
+                if has_rule and value.node is not None:
+                    node = value.node
+                    recording = True
+                value = value.array
+            raw.append(value)
+            parents.append(node)
+        if cls is None or len(raw) != len(inputs):
             return forward(*inputs, **params)
         try:
-            values = prepare(*raw)
+            values = raw if unprepared else prepare(*raw)
             out = forward(*values, **params)
         except Exception as error:
             explain(op, error, inputs)
             raise
-        if (switched.count and not grad_mode.enabled) or not any(node is not None for node in parents):
+        if not recording or (switched.count and not grad_mode.enabled):
             parents = []
-        params = {**defaults, **params}
+        if defaults:
+            params = {**defaults, **params}
         if op.outputs:
             return _several_outputs(op, cls, inputs, values, out, parents, params)
-        tensor = wrap(cls, as_array_on(values[0], out))
-        if op.view:
+        tensor = wrap(cls, out if type(out) is ndarray else as_array_on(values[0], out))
+        if is_view:
             tensor.view_of = view_between(inputs[0], tensor.array, call, params)
         if parents:
-            saved = _saved(op, parents, values, tensor.array)
-            tensor.node = make_node(op, *_ways(op, parents), saved, params, tensor.array)
+            tensor.node = _node(op, parents, values, tensor.array, params, tensor.array)
         return tensor
 
     return call
 
 
-def _ways(op: Op, parents: list[Node | None]) -> tuple[tuple[Node, ...], Any]:
-    """The parents that need a gradient, and the rules that lead to them (their positions among ``*arrays``)."""
-    wanted = tuple(parent for parent in parents if parent is not None)
-    if op.variadic:
-        return wanted, tuple(position for position, parent in enumerate(parents) if parent is not None)
-    return wanted, op.links_when(tuple(parent is not None for parent in parents))
+def _node(op: Op, parents: list[Node | None], values: Sequence[Any], out: Any, params: Any, like: Any) -> Node:
+    """The node of one application: the parents that need a gradient, and what the rules that lead to them name.
 
-
-def _saved(op: Op, parents: list[Node | None], values: tuple[Any, ...], out: Any) -> tuple[Any, ...]:
-    """What the rules that will run name, in the order inputs, ``out``, shapes; ``*arrays`` count as one input."""
-    shapes = tuple(map(_shape, values))
+    Saved are inputs, ``out`` and shapes, in this order; ``*arrays`` count as one input. ``out`` is None for several.
+    """
+    wanted = tuple([parent for parent in parents if parent is not None])
     if op.variadic:
-        return values if op.keeps_input[0] else None, out if op.keeps_out else None, shapes
-    keep = op.kept_when(tuple(node is not None for node in parents))
-    return (*(value if wanted else None for value, wanted in zip((*values, out), keep, strict=True)), *shapes)
+        saved = (
+            tuple(values) if op.keeps_input[0] else None,
+            out if op.keeps_out else None,
+            tuple(map(_shape, values)),
+        )
+        places = tuple([position for position, parent in enumerate(parents) if parent is not None])
+        return make_node(op, wanted, places, saved, params, like)
+    needed = tuple([parent is not None for parent in parents])
+    keep = op.kept_when(needed)
+    kept = [value if named else None for value, named in zip((*values, out), keep, strict=True)]
+    if True in op.keeps_shape:
+        kept += [_shape(value) for value in values]
+    return make_node(op, wanted, op.links_when(needed), tuple(kept), params, like)
 
 
 class _Several:
@@ -304,7 +321,7 @@ def _several_outputs(
     op: Op,
     cls: type,
     inputs: tuple[Any, ...],
-    values: tuple[Any, ...],
+    values: Sequence[Any],
     outs: Any,
     parents: list[Node | None],
     params: dict[str, Any],
@@ -315,7 +332,7 @@ def _several_outputs(
         for position, tensor in enumerate(tensors):
             tensor.view_of = view_between(inputs[0], tensor.array, partial(_output, op, position), params)
     if parents:
-        whole = make_node(op, *_ways(op, parents), _saved(op, parents, values, None), params, _Several(tensors))
+        whole = _node(op, parents, values, None, params, _Several(tensors))
         for position, tensor in enumerate(tensors):
             if tensor.array.dtype.kind in "fc":
                 tensor.node = make_node(PART, (whole,), None, (), position, tensor.array)
