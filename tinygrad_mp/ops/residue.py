@@ -3,8 +3,8 @@
 import weakref
 from typing import Any
 
-from tinygrad_mp.backend import is_array
 from tinygrad_mp.grad_mode import is_grad_enabled
+from tinygrad_mp.tape import TensorBase
 
 
 class Residue:
@@ -36,4 +36,4 @@ def residue_for(input: Any) -> Residue | None:
 
 def found_in(x: Any, g: Any, residue: Residue | None) -> tuple[Any, ...] | None:
     """What forward found in ``x``, for a rule that is given arrays; None if the rule must compute it anew."""
-    return residue.of(x) if residue is not None and is_array(g) else None
+    return None if residue is None or isinstance(g, TensorBase) else residue.of(x)
