@@ -7,6 +7,8 @@ input of shape (n, 1) would broadcast to (n, n) and train on nonsense, so it rai
 import math
 from typing import Any
 
+import numpy
+
 from tinygrad_mp.dtypes import FLOATING
 from tinygrad_mp.errors import DTypeError, IndexRangeError, SettingError, ShapeError, TinygradError
 from tinygrad_mp.ops.activation import logsigmoid
@@ -18,6 +20,8 @@ from tinygrad_mp.ops.reduction import mean, sum
 from tinygrad_mp.ops.residue import residue_for
 from tinygrad_mp.ops.selection import clamp, kept
 from tinygrad_mp.ops.softmax import log_softmax
+
+_INT64, _UINT64 = numpy.dtype("int64"), numpy.dtype("uint64")
 
 # --- classes ----------------------------------------------------------------------------------------------------------
 
@@ -178,9 +182,11 @@ def _read_labels(name: str, input: Any, target: Any, axis: int, ignore_index: in
         raise _located(DTypeError(problem, fix="target.long()"), name, input, target)
     if target.shape != expected:
         raise _mismatch(name, f"class indices need shape {tuple(expected)}", input, target)
-    labels = (target.array if hasattr(target, "array") else target).astype("int64", copy=False)
+    labels = getattr(target, "array", target)
+    if labels.dtype != _INT64:
+        labels = labels.astype(_INT64)
     classes = input.shape[axis]
-    all_in_range = not labels.size or bool(labels.view("uint64").max() < classes)  # negative ones are huge there
+    all_in_range = not labels.size or bool(labels.view(_UINT64).max() < classes)  # negative ones are huge there
     if all_in_range and not 0 <= ignore_index < classes:
         return labels, None
     counted = labels != ignore_index
