@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from importlib import import_module
 from itertools import product
 from typing import Any
 
@@ -343,3 +344,13 @@ def test_what_does_not_fit_is_refused_and_the_error_says_where(call: Any, error:
     first, *rest = str(caught.value).splitlines()
     assert first.split(":")[0] in F.__all__
     assert any("at test_loss.py:" in line for line in rest)
+
+
+@pytest.mark.parametrize("reduction", ["mean", "sum", "none"])
+def test_the_softmax_of_cross_entropy_is_computed_once(monkeypatch, reduction):
+    """Also where the cotangent is a number, as that of a mean is."""
+    logits = tensor([[1.0, 2.0, 3.0], [0.0, 0.0, 1.0]], requires_grad=True)
+    loss = F.cross_entropy(logits, tensor([0, 2]), reduction=reduction).sum()
+    monkeypatch.setattr(import_module("tinygrad_mp.ops.class_losses"), "_class_slopes", None)
+    (2.0 * loss).backward()
+    assert logits.grad is not None
