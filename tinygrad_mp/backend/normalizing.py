@@ -116,6 +116,7 @@ def _combined(operation: Any, x: Any, affine: Any, out: Any) -> Any:
 # --- by channels ----------------------------------------------------------------------------------------------------
 
 
+@kernel
 def channel_moments(x: Any) -> tuple[Any, Any]:
     """Mean and variance (over the count) of each channel of (batch, channels, length).
 
@@ -148,6 +149,7 @@ def channel_moments(x: Any) -> tuple[Any, Any]:
     return mean, (squares.sum(axis=0) + between.sum(axis=0) * length) / count
 
 
+@kernel
 def standardize_channels(x: Any, mean: Any, factor: Any, weight: Any, bias: Any, out: Any = None) -> Any:
     """``(x - mean) * factor * weight + bias``, all but ``x`` of shape (channels,); weight and bias may be None.
 
@@ -167,6 +169,7 @@ def standardize_channels(x: Any, mean: Any, factor: Any, weight: Any, bias: Any,
     return out
 
 
+@kernel
 def pull_channels(g: Any, x: Any, mean: Any, factor: Any, weight: Any, out: Any = None) -> tuple[Any, Any, Any]:
     """The cotangents of ``x`` (in ``out``, if it is not None), weight and bias.
 
