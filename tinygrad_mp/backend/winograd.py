@@ -6,8 +6,8 @@ For a row ``d`` of the image and a row ``g`` of the weight, the two windows that
     m3 = (d3 - d1) g2          m2 = (d2 - d1) (g0 - g1 + g2) / 2          y0 = m0 + m1 + m2,  y1 = m1 - m2 + m3
 
 The sums over channels and rows of the weight are four matrix products. Additions and a halving are all there is to it,
-so rounding is that of the direct sum; along both axes the gain would be 2.25 instead of 1.5, but for three times the
-additions, which measured no faster. Source: Winograd, Arithmetic complexity of computations, 1980; Lavin and Gray,
+so rounding is about that of the direct sum. (Four windows at a time would halve the products, but measured four times
+the error.) Source: Winograd, Arithmetic complexity of computations, 1980; Lavin and Gray,
 Fast algorithms for convolutional neural networks, 2016.
 
 Arrays are in the order channels, height, width, batch, as in :mod:`tinygrad_mp.backend.correlation`.
@@ -28,7 +28,7 @@ TILE_BYTES = 2 << 20
 ROWS = 8
 """Rows of an image of another order that are brought into order at a time."""
 LEAST_WIDTH = 64
-"""So many pairs of windows in a row make products worth the transforms; measured."""
+"""So many pairs of windows in a row make products worth the transforms."""
 LEAST_CHANNELS = 16
 """Likewise, channels of the image and filters."""
 
