@@ -145,7 +145,9 @@ def test_small_whole_numbers_stay_exact():
     numpy.testing.assert_array_equal(single.numpy(), double.numpy())
 
 
-def test_scratch_memory_does_not_grow_with_the_batch():
+def test_scratch_memory_does_not_grow_with_the_batch(monkeypatch):
+    monkeypatch.setattr(threads._pool, "count", 1)  # each thread has scratch memory of its own
+
     def scratch(batch):
         x, weight = (from_numpy(normal(*shape).astype("float32")) for shape in ((batch, 16, 32, 32), (16, 16, 3, 3)))
         tracemalloc.start()

@@ -8,7 +8,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from tinygrad_mp import DTypeError, ShapeError, from_numpy, tensor
-from tinygrad_mp.backend import correlation
+from tinygrad_mp.backend import correlation, threads
 from tinygrad_mp.errors import SettingError
 from tinygrad_mp.nn import functional as F
 from tinygrad_mp.testing.gradcheck import gradcheck, gradgradcheck
@@ -155,7 +155,9 @@ def test_first_and_second_derivatives_agree_with_differences(monkeypatch, name, 
     assert gradgradcheck(function, inputs)
 
 
-def test_scratch_memory_does_not_grow_with_the_batch():
+def test_scratch_memory_does_not_grow_with_the_batch(monkeypatch):
+    monkeypatch.setattr(threads._pool, "count", 1)  # each thread has scratch memory of its own
+
     def scratch(batch):
         x, weight = (
             from_numpy(normal(batch, 8, 32, 32).astype("float32")),
@@ -168,7 +170,7 @@ def test_scratch_memory_does_not_grow_with_the_batch():
         return peak
 
     scratch(1)
-    assert scratch(64) <= 1.5 * correlation.COLUMN_BYTES + scratch(1)
+    assert max(scratch(64), scratch(512)) <= 1.5 * correlation.COLUMN_BYTES
 
 
 @pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])

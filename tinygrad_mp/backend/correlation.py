@@ -178,8 +178,7 @@ def _rolling_columns(
                 start = these.start * stride[0] - offset[0], those.start * stride[1] - offset[1]
                 image = x[:, :, :, samples]
                 if not is_straight(x):
-                    low, high = (min(max(place, 0), x.shape[1]) for place in (start[0], start[0] + held))
-                    image, start = straightened(image[:, low:high]), (start[0] - low, start[1])
+                    image, start = _seen(image, start, (held, sizes[0]), (1, kernel[1]), (1, stride[1]), dilation)
                 _fill(laid.transpose(1, 2, 0, 3, 4)[:, None], image, start, (1, stride[1]), dilation)
                 for row in range(these.start, these.stop):
                     first = (row - these.start) * stride[0]
@@ -211,12 +210,25 @@ def _columns(
         windows = buffer[:entries].reshape(x.shape[0], *kernel, *sizes)
         top, left = rows.start * stride[0] - offset[0], across.start * stride[1] - offset[1]
         image = x[:, :, :, samples]
-        if not is_straight(x):  # bring what these windows cover into order once, rather than for each entry of a window
-            low = min(max(top, 0), height)
-            high = max(low, min(height, top + (sizes[0] - 1) * stride[0] + (kernel[0] - 1) * dilation[0] + 1))
-            image, top = straightened(image[:, low:high]), top - low
+        if not is_straight(x):
+            image, (top, left) = _seen(image, (top, left), sizes[:2], kernel, stride, dilation)
         _fill(windows, image, (top, left), stride, dilation)
         yield part, windows
+
+
+def _seen(
+    image: Any, start: Pair, counts: tuple[int, ...], kernel: Pair, stride: Pair, dilation: Pair
+) -> tuple[Any, Pair]:
+    """The part of an image that windows from ``start`` on see, brought into order once, rather than for each entry of a
+    window; and where in it they start."""
+    bounds = []
+    for axis in range(2):
+        size, first = image.shape[1 + axis], start[axis]
+        end = first + (counts[axis] - 1) * stride[axis] + (kernel[axis] - 1) * dilation[axis] + 1
+        low = min(max(first, 0), size)
+        bounds.append((low, max(low, min(size, end))))
+    (top, bottom), (left, right) = bounds
+    return straightened(image[:, top:bottom, left:right]), (start[0] - top, start[1] - left)
 
 
 def _fill(windows: Any, image: Any, start: Pair, stride: Pair, dilation: Pair) -> None:
