@@ -487,3 +487,15 @@ def test_integers_cannot_be_filled_with_fractions() -> None:
     for fill in (random_bits.fill_uniform, normals.fill_normal):
         with pytest.raises(DTypeError, match="int64"):
             fill(numpy.zeros(3, "int64"))
+
+
+@pytest.mark.parametrize("shape", [(), (0,), (3, 0), (1,), (7, 9), (64,), (1000, 100)])
+def test_a_mask_of_even_chances_takes_a_bit_an_entry(shape):
+    first, again = (random_bits.bernoulli_mask(shape, 0.5, random_bits.BitStream(3)) for _ in range(2))
+    assert first.shape == shape
+    assert first.dtype == bool
+    numpy.testing.assert_array_equal(first, again)
+    if first.size > 10_000:
+        assert abs(first.mean() - 0.5) < 0.005
+        assert abs((first[1:] == first[:-1]).mean() - 0.5) < 0.005, "neighbours are independent"
+        assert abs(first.mean(axis=0) - 0.5).max() < 0.1, "every place of a word is even"

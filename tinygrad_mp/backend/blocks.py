@@ -17,7 +17,7 @@ from tinygrad_mp.backend.windows import batch_last, batch_turned
 
 LARGE = 1 << 17
 """Entries from which on blocks are worth their cost."""
-BLOCK = 1 << 17
+BLOCK = 1 << 16
 """Entries of a block. Smaller ones would fit the cache better, but threads would wait for each other's hold on Python."""
 
 _UFUNCS: dict[Any, numpy.ufunc] = {

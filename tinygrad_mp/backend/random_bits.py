@@ -12,6 +12,7 @@ device: numbers for a GPU are made on the CPU and moved. Words are read as littl
 
 from __future__ import annotations
 
+import math
 import os
 import struct
 from collections.abc import Callable, Iterator
@@ -205,7 +206,7 @@ def require_floating(array: Any, name: str) -> None:
 
 
 def bernoulli_mask(shape: tuple[int, ...], p: float, generator: Any = None) -> Any:
-    """A boolean NumPy array, each entry True with probability ``p``, for dropout: from 16 bits an entry.
+    """A boolean NumPy array, each entry True with probability ``p``, for dropout: 16 bits an entry; for 1/2 one.
 
     The probability is exactly ``p`` (to 2**-69): a 16-bit number below ``p * 2**16`` says yes, one above says no, and
     the one in 65536 that lies across the border is decided by 53 further bits.
@@ -214,10 +215,13 @@ def bernoulli_mask(shape: tuple[int, ...], p: float, generator: Any = None) -> A
     p = float(p)
     if not 0.0 <= p <= 1.0:
         raise SettingError(f"bernoulli: a probability lies between 0 and 1, got {p}")
-    mask = numpy.empty(shape, bool)
     if p in (0.0, 1.0):
-        mask[...] = p == 1.0
-        return mask
+        return numpy.full(shape, p == 1.0)
+    if p == 0.5:
+        size = math.prod(shape)
+        octets = stream.words(-(-size // 64)).view(numpy.uint8)
+        return numpy.unpackbits(octets, count=size, bitorder="little").view(bool).reshape(shape)
+    mask = numpy.empty(shape, bool)
     flat = mask.reshape(-1)
     whole, border = divmod(p * 65536.0, 1.0)
     threshold = numpy.uint16(whole)
