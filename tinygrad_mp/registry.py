@@ -239,7 +239,7 @@ def for_large_arrays(op: Op) -> Op:
             (rule[0], blockwise(rule[1]), *rule[2:]) if rule is not None and GIVEN_G <= rule[0] <= GIVEN_MANY else rule
             for rule in op.rules
         )
-        large.links, large.large, op.large = {}, large, large
+        large.links, large.large, op.large, large.special = {}, large, large, True
     return op.large
 
 

@@ -17,7 +17,7 @@ from typing import Any
 from tinygrad_mp.backend import as_array_on, is_array, xp
 from tinygrad_mp.errors import TapeError
 from tinygrad_mp.primitive import project
-from tinygrad_mp.registry import GIVEN_G, GIVEN_ONE, GIVEN_PARAMS, IS_G, PART, Links
+from tinygrad_mp.registry import GIVEN_G, GIVEN_MANY, GIVEN_ONE, GIVEN_PARAMS, IS_G, PART, Links
 from tinygrad_mp.tape import Node, TensorBase, wrap
 from tinygrad_mp.writes import log as write_log
 from tinygrad_mp.writes import overwritten_since
@@ -53,7 +53,7 @@ def walk(
     arrived: dict[Node, Any] = {}
     at_leaves: dict[Node, Any] = {}  # leaves may belong to several tapes at once, so nothing is kept on them
     pending: list[Node] = []  # oldest first
-    held, summed = object(), object()  # marks of this walk on nodes: one cotangent, or a sum that nobody else holds
+    held, owned = object(), object()  # marks of this walk on nodes: a cotangent, or memory that nobody else holds
     last_write = write_log.latest
     aside = _set_aside()
     _walks.running.append(pending)
@@ -69,13 +69,14 @@ def walk(
             node = pending.pop()
             g = node.cotangent
             node.cotangent = None
-            if node.state is not held and node.state is not summed:
+            if node.state is not held and node.state is not owned:
                 raise _two_walks(node)
             if node.hooks is not None:
                 g = run_hooks(node, g)
                 last_write = write_log.latest
             op: Any = node.op
             links, saved = node.rules, node.saved
+            mark, alone = held, False  # alone: nobody else holds g, and no second rule asks for it
             if not ordinary and useful is not None:
                 if node in targets:
                     arrived[node] = copied(g)
@@ -95,6 +96,9 @@ def walk(
                     saved = _lift(node, saved, g)
                 if op.variadic:
                     links = _links_to_parts(node, g, saved)
+                elif op.large is op and not create_graph:
+                    mark, alone = owned, node.state is owned and node.hooks is None and len(node.parents) == 1
+                    links = _reusing(links) if alone else links
             for parent in node.parents:
                 kind, function, first, picks, names, _, links = links
                 if not (ordinary or useful is None or parent in useful or parent in targets):
@@ -118,7 +122,8 @@ def walk(
                 if parent.op is None:
                     before = at_leaves.get(parent)
                     if before is None:  # a gradient shares memory with nothing
-                        at_leaves[parent] = copied(pulled) if pulled is g or _is_view(pulled) else pulled
+                        shared = (pulled is g and not alone) or _is_view(pulled)
+                        at_leaves[parent] = copied(pulled) if shared else pulled
                     elif create_graph:
                         at_leaves[parent] = before + pulled
                     else:
@@ -130,15 +135,17 @@ def walk(
                 before = parent.cotangent
                 if before is None:
                     parent.cotangent, parent.state = pulled, held
+                    if mark is owned and (alone or pulled is not g) and not _is_view(pulled):
+                        parent.state = owned
                     if not pending or pending[-1].index < parent.index:
                         pending.append(parent)
                     else:
                         insort(pending, parent, key=_by_index)
-                elif parent.state is summed and not create_graph:
+                elif parent.state is owned and not create_graph:
                     before += pulled
                     parent.cotangent = before
-                elif parent.state is held or parent.state is summed:
-                    parent.cotangent, parent.state = before + pulled, summed
+                elif parent.state is held or parent.state is owned:
+                    parent.cotangent, parent.state = before + pulled, owned
                 else:
                     raise _two_walks(parent)
             if not retain_graph:
@@ -212,6 +219,12 @@ def _links_to_parts(node: Node, g: Any, saved: tuple[Any, ...]) -> Links | None:
     for position in reversed(node.rules):
         links = (GIVEN_G, partial(_given, parts[position]), -1, (), (), position, links)
     return links
+
+
+def _reusing(links: Links) -> Links:
+    """The one rule of a large elementwise primitive, which may write its result into the memory of g."""
+    kind, function, *rest = links
+    return (kind, partial(function, reuse=True) if GIVEN_G <= kind <= GIVEN_MANY else function, *rest)
 
 
 def _given(part: Any, g: Any) -> Any:

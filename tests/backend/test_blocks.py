@@ -124,3 +124,65 @@ def test_a_rule_of_several_passes_leaves_no_large_temporaries() -> None:
         tracemalloc.stop()
     assert peaks[0] >= 2
     assert peaks[1] < 1.2
+
+
+def used_twice(x):
+    y = x.tanh()
+    return (y * y + y.exp() * x).sum()
+
+
+def chain(x):
+    return ((x * 2.0).tanh() * x.detach()).exp().sum()
+
+
+def with_its_negative(x):
+    return (x - x.exp() - x).tanh().sum()
+
+
+def broadcast(x):
+    return (x.exp() * x[0].tanh()).sum()
+
+
+def kept_on_the_way(x):
+    y = x.exp()
+    y.retain_grad()
+    z = (y.tanh() * 3.0).sum()
+    z.backward(retain_graph=True)
+    assert y.grad is not None
+    numpy.testing.assert_allclose(y.grad.numpy(), 3 / numpy.cosh(y.detach().numpy()) ** 2, rtol=1e-12)
+    return z + y.grad.sum()
+
+
+@pytest.mark.parametrize("program", [used_twice, chain, with_its_negative, broadcast, kept_on_the_way])
+def test_memory_of_cotangents_is_reused_only_where_nobody_else_needs_it(program, request) -> None:
+    values = numpy.random.default_rng(0).uniform(-1, 1, (4, 6))
+    gradients = []
+    for tiny in (False, True):
+        if tiny:
+            request.getfixturevalue("tiny_blocks")
+        x = tg.tensor(values, requires_grad=True)
+        result = program(x)
+        x.grad = None
+        result.backward(retain_graph=True)
+        once = x.grad.numpy().copy()  # type: ignore[union-attr]
+        result.backward()
+        numpy.testing.assert_allclose(x.grad.numpy(), 2 * once, rtol=1e-12)  # type: ignore[union-attr]
+        gradients.append(once)
+    numpy.testing.assert_allclose(*gradients, rtol=1e-12)
+
+
+def test_a_gradient_that_the_user_gives_is_left_alone(tiny_blocks) -> None:
+    x = tg.ones(10, requires_grad=True)
+    given = tg.full((10,), 2.0)
+    x.tanh().exp().backward(given)
+    assert given.tolist() == [2.0] * 10
+
+
+def test_backward_along_large_arrays_takes_one_cotangent_at_a_time() -> None:
+    x = tg.ones(1_000_000, requires_grad=True)
+    y = (x * 2.0).tanh().exp().tanh().sum()
+    tracemalloc.start()
+    y.backward()
+    peak = tracemalloc.get_traced_memory()[1] / x.array.nbytes
+    tracemalloc.stop()
+    assert peak < 1.5

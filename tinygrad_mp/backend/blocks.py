@@ -18,7 +18,7 @@ from tinygrad_mp.backend.windows import batch_last, batch_turned
 LARGE = 1 << 17
 """Entries from which on blocks are worth their cost."""
 BLOCK = 1 << 16
-"""Entries of a block. Smaller ones would fit the cache better, but threads would wait for each other's hold on Python."""
+"""Entries of a block. Smaller ones fit the cache better, but threads would wait for each other's hold on Python."""
 
 _UFUNCS: dict[Any, numpy.ufunc] = {
     operator.add: numpy.add,
@@ -35,19 +35,24 @@ def blockwise(function: Callable[..., Any]) -> Callable[..., Any]:
     """A function that gives what ``function`` gives, and goes through large NumPy arrays in blocks.
 
     ``function`` must be elementwise. Operands that broadcast, other array types and tensors are handed on to it whole.
+    With ``reuse=True`` the result may be written into the memory of the first operand.
     """
     ufunc = function if isinstance(function, numpy.ufunc) else _UFUNCS.get(function)
 
-    def evaluate(*operands: Any) -> Any:
+    def evaluate(*operands: Any, reuse: bool = False) -> Any:
         operands = _in_one_order(operands)
-        if ufunc is not None and get_num_threads() == 1:
-            return function(*operands)  # one pass over memory is all there is to it
-        found = _flattened(operands)
+        one_pass = ufunc is not None and get_num_threads() == 1  # over memory: blocks would gain nothing
+        found = None if one_pass and not reuse else _flattened(operands)
         if found is None:
             return function(*operands)
         flat, first, axes = found
-        size = first.size
-        result = numpy.empty_like(first, function(*_part(flat, 0, 1)).dtype)
+        size, dtype = first.size, function(*_part(flat, 0, 1)).dtype
+        if reuse and first is operands[0] and first.dtype == dtype and first.base is None and first.flags.writeable:
+            result = first
+        elif one_pass:
+            return function(*operands)
+        else:
+            result = numpy.empty_like(first, dtype)
         out = result.transpose(axes).reshape(-1)
 
         def blocks(low: int, high: int) -> None:
