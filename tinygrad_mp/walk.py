@@ -45,7 +45,8 @@ def walk(
 
     Returns the cotangents that arrived at ``stops``, or at leaves when ``stops`` is None; only nodes on a way there
     are visited. A cotangent of a node is complete when the walk reaches it, because all its children are newer. The
-    first one to arrive is kept as it is, the second makes a fresh sum, later ones add into that sum in place.
+    first one to arrive is kept as it is, the second makes a fresh sum, later ones add into that sum in place. So do
+    rules of large arrays, where nobody else holds the cotangent.
     """
     targets = set(stops or ())
     useful = None if stops is None else _ancestors_of(targets, dependencies(list(roots)))
