@@ -9,18 +9,18 @@ from __future__ import annotations
 import ctypes
 from collections.abc import Callable
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import numpy
 
 from tinygrad_mp.backend.arrays import xp
+from tinygrad_mp.backend.openblas import openblas_function
 
 WORTH_BLAS = 1 << 12
 """Entries from which on the foreign call pays."""
 
 _REALS = {"f": ("s", ctypes.c_float), "d": ("d", ctypes.c_double)}
-_NAMES = (("scipy_cblas_{}axpby64_", ctypes.c_int64), ("cblas_{}axpby64_", ctypes.c_int64))
+_NAMES = ("scipy_cblas_{}axpby64_", "cblas_{}axpby64_")
 """What wheels of NumPy call it: those with 64-bit sizes, which says the name. Others are left to NumPy."""
 
 
@@ -28,17 +28,12 @@ _NAMES = (("scipy_cblas_{}axpby64_", ctypes.c_int64), ("cblas_{}axpby64_", ctype
 def _axpby(dtype: str) -> Callable[..., None] | None:
     """``axpby(n, share, x, 1, keep, y, 1)`` of OpenBLAS on addresses, for float32 ("f") or float64 ("d")."""
     letter, real = _REALS[dtype]
-    folder = Path(numpy.__file__).parent
-    for path in (*folder.parent.glob("numpy.libs/*openblas*"), *folder.glob(".dylibs/*openblas*")):
-        library = ctypes.CDLL(str(path))
-        for name, integer in _NAMES:
-            function = getattr(library, name.format(letter), None)
-            if function is not None:
-                function.argtypes = [integer, real, ctypes.c_void_p, integer, real, ctypes.c_void_p, integer]
-                function.restype = None
-                found: Callable[..., None] = function
-                return found
-    return None
+    function: Callable[..., None] | None = openblas_function(*(name.format(letter) for name in _NAMES))
+    if function is not None:
+        integer = ctypes.c_int64
+        function.argtypes = [integer, real, ctypes.c_void_p, integer, real, ctypes.c_void_p, integer]  # type: ignore[attr-defined]
+        function.restype = None  # type: ignore[attr-defined]
+    return function
 
 
 def _address(x: Any) -> int:

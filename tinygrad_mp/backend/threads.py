@@ -11,18 +11,19 @@ products are split here. With another BLAS, set its own variable, such as ``MKL_
 
 from __future__ import annotations
 
-import ctypes
 import os
 import threading
 from collections.abc import Callable
 from contextvars import Context, copy_context
-from pathlib import Path
-from queue import SimpleQueue
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy
 
+from tinygrad_mp.backend.openblas import openblas_function
 from tinygrad_mp.errors import SettingError
+
+if TYPE_CHECKING:
+    from queue import SimpleQueue
 
 WORTH_SPLITTING = 250_000
 """Nanoseconds of work from which on it is split."""
@@ -32,7 +33,7 @@ _LEAST_PRODUCT = WORTH_SPLITTING * _PRODUCTS_PER_NANOSECOND
 _TILE = 16
 """BLAS computes tiles of a result; parts in multiples of this keep them whole."""
 
-Task: TypeAlias = tuple[Context, Callable[[int, int], Any], int, int, "SimpleQueue[BaseException | None]"]
+Task: TypeAlias = "tuple[Context, Callable[[int, int], Any], int, int, SimpleQueue[BaseException | None]]"
 
 
 def default_num_threads() -> int:
@@ -52,18 +53,23 @@ class _Pool:
 
     def __init__(self) -> None:
         self.count = default_num_threads()
-        self.tasks: SimpleQueue[Task] = SimpleQueue()
+        self.new_queue: Any = None
+        self.tasks: Any = None
         self.helpers: list[threading.Thread] = []
         self.blas_is_ours = False
 
     def grow(self, helpers: int) -> None:
+        if self.tasks is None:
+            from queue import SimpleQueue  # not above: it takes long to import, and small programs never get here
+
+            self.new_queue, self.tasks = SimpleQueue, SimpleQueue()
         while len(self.helpers) < helpers:
             thread = threading.Thread(target=_work, args=(self.tasks,), name="tinygrad_mp", daemon=True)
             self.helpers.append(thread)
             thread.start()
 
     def forget(self) -> None:
-        self.tasks, self.helpers = SimpleQueue(), []
+        self.tasks, self.helpers = None, []
 
 
 _pool = _Pool()
@@ -127,7 +133,7 @@ def split(function: Callable[[int, int], Any], count: int, cost: float) -> None:
     _own_blas()
     _pool.grow(parts - 1)
     bounds = [count * part // parts for part in range(parts + 1)]
-    done: SimpleQueue[BaseException | None] = SimpleQueue()
+    done: SimpleQueue[BaseException | None] = _pool.new_queue()
     for part in range(1, parts):
         _pool.tasks.put((copy_context(), function, bounds[part], bounds[part + 1], done))
     errors: list[BaseException] = []
@@ -186,11 +192,8 @@ def _own_blas() -> None:
     if _pool.blas_is_ours:
         return
     _pool.blas_is_ours = True
-    folder = Path(numpy.__file__).parent
-    libraries = [*folder.parent.glob("numpy.libs/*openblas*"), *folder.glob(".dylibs/*openblas*")]
-    for path in libraries:
-        library = ctypes.CDLL(str(path))
-        for name in ("scipy_openblas_set_num_threads64_", "scipy_openblas_set_num_threads", "openblas_set_num_threads"):
-            if hasattr(library, name):
-                getattr(library, name)(1)
-                break
+    set_threads = openblas_function(
+        "scipy_openblas_set_num_threads64_", "scipy_openblas_set_num_threads", "openblas_set_num_threads"
+    )
+    if set_threads is not None:
+        set_threads(1)
