@@ -162,6 +162,7 @@ def test_the_environment_says_how_many_threads() -> None:
     refused = _fresh(code, TINYGRAD_MP_NUM_THREADS="many")
     assert refused.returncode != 0
     assert "TINYGRAD_MP_NUM_THREADS must be a whole number above 0, not 'many'" in refused.stderr
+    assert "_Pool" not in refused.stderr.splitlines()[-2]
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this platform has no fork")

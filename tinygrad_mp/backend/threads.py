@@ -51,8 +51,8 @@ def default_num_threads() -> int:
 class _Pool:
     """The threads: made when first needed, and made anew in a forked child, which inherits none."""
 
-    def __init__(self) -> None:
-        self.count = default_num_threads()
+    def __init__(self, count: int) -> None:
+        self.count = count
         self.new_queue: Any = None
         self.tasks: Any = None
         self.helpers: list[threading.Thread] = []
@@ -72,7 +72,7 @@ class _Pool:
         self.tasks, self.helpers = None, []
 
 
-_pool = _Pool()
+_pool = _Pool(default_num_threads())
 _here = threading.local()
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=lambda: _pool.forget())
