@@ -1,5 +1,6 @@
 """What the tape promises: derivatives of any order, early freeing, hooks, modes, and errors that name the remedy."""
 
+import math
 import threading
 
 import numpy as np
@@ -19,6 +20,18 @@ def test_gradients_of_a_value_used_twice_add_up():
     y = x * x
     (y + y * x).sum().backward()
     np.testing.assert_allclose(x.grad.numpy(), [2 + 3, 4 + 12])
+
+
+@pytest.mark.parametrize("shape", [(), (3,)])
+def test_what_is_subtracted_from_a_gradient_that_has_begun(shape):
+    x, c = (tg.ones(shape, dtype=tg.float32).requires_grad_() for _ in range(2))
+    for step in range(1, 4):
+        ((x * 2 - c) * 4 - c).sum().backward()
+        assert c.grad.dtype is tg.float32 and c.grad.shape == shape
+        assert np.all(c.grad.numpy() == -5 * step) and np.all(x.grad.numpy() == 8 * step)
+    wide = tg.ones((2, 3), requires_grad=True)
+    (wide - c - c).sum().backward()
+    assert np.all(c.grad.numpy() == -15 - 2 * 6 // max(1, math.prod(shape)))
 
 
 def test_second_backward_names_the_op_and_the_remedy():

@@ -21,7 +21,7 @@ from tinygrad_mp.backend.blocks import blockwise
 from tinygrad_mp.dtypes import FLOATING, promote
 from tinygrad_mp.errors import DeviceError, DTypeError, IndexRangeError, ShapeError, TinygradError
 
-IS_G, GIVEN_G, GIVEN_ONE, GIVEN_MANY, GIVEN_PARAMS = range(5)
+IS_G, MINUS_G, GIVEN_G, GIVEN_ONE, GIVEN_MANY, GIVEN_PARAMS = range(6)
 
 # Functions that do one operator and nothing else are replaced by the operator itself, which saves a Python call.
 _OPERATORS: dict[tuple[bytes, int], Callable[..., Any]] = {
@@ -36,6 +36,7 @@ _OPERATORS: dict[tuple[bytes, int], Callable[..., Any]] = {
     )
 }
 _IDENTITY = (lambda g: g).__code__.co_code
+_NEGATION = (lambda g: -g).__code__.co_code
 
 
 _OF_MODULE = (lambda x: xp(x).negative(x)).__code__
@@ -58,8 +59,8 @@ def _as_operator(function: Callable[..., Any]) -> Callable[..., Any]:
 Rule: TypeAlias = tuple[int, Callable[..., Any], int, tuple[int, ...], tuple[str, ...]]
 """A VJP rule and where the values that it names are found: ``(kind, function, first, picks, params)``.
 
-``kind`` says how to call it: not at all (the result is ``g``), with ``g`` alone, with one saved value (at ``first``),
-with several (at ``picks``), or with parameters too. A plain tuple, because backward takes one apart at every step.
+``kind`` says how to call it: not at all (the result is ``g``, or ``-g``, which may be subtracted instead), with ``g``
+alone, with one saved value (at ``first``), with several (at ``picks``), or with parameters too. A plain tuple, because backward takes one apart at every step.
 """
 
 Links: TypeAlias = tuple[int, Callable[..., Any], int, tuple[int, ...], tuple[str, ...], int, Any]
@@ -225,6 +226,8 @@ def _read_rule(op: Op, name: str, function: Any, places: Mapping[str, int], stat
         raise TypeError(f"primitive {op.name}: in the rule for {name}, parameters come after saved values")
     if function.__code__.co_code == _IDENTITY:
         return IS_G, function, -1, (), ()
+    if function.__code__.co_code == _NEGATION:
+        return MINUS_G, operator.neg, -1, (), ()
     kind = GIVEN_PARAMS if params else min(GIVEN_G + len(picks), GIVEN_MANY)
     return kind, _as_operator(function), picks[0] if picks else -1, picks, params
 
@@ -236,7 +239,7 @@ def for_large_arrays(op: Op) -> Op:
         large.forward = blockwise(op.forward if op.numpy_function is None else op.numpy_function)
         large.numpy_function = None
         large.rules = tuple(
-            (rule[0], blockwise(rule[1]), *rule[2:]) if rule is not None and GIVEN_G <= rule[0] <= GIVEN_MANY else rule
+            (rule[0], blockwise(rule[1]), *rule[2:]) if rule is not None and MINUS_G <= rule[0] <= GIVEN_MANY else rule
             for rule in op.rules
         )
         large.links, large.large, op.large, large.special = {}, large, large, True

@@ -17,7 +17,7 @@ from typing import Any
 from tinygrad_mp.backend import as_array_on, is_array, xp
 from tinygrad_mp.errors import TapeError
 from tinygrad_mp.primitive import project
-from tinygrad_mp.registry import GIVEN_G, GIVEN_MANY, GIVEN_ONE, GIVEN_PARAMS, IS_G, PART, Links
+from tinygrad_mp.registry import GIVEN_G, GIVEN_MANY, GIVEN_ONE, GIVEN_PARAMS, IS_G, MINUS_G, PART, Links
 from tinygrad_mp.tape import Node, TensorBase, wrap
 from tinygrad_mp.writes import log as write_log
 from tinygrad_mp.writes import overwritten_since
@@ -110,6 +110,9 @@ def walk(
                 else:
                     if kind == GIVEN_ONE:
                         pulled = function(g, saved[first])
+                    elif kind == MINUS_G and alike and not create_graph and parent in at_leaves:
+                        at_leaves[parent] -= g  # saves the array of -g
+                        continue
                     elif kind <= GIVEN_G:
                         pulled = function(g)
                     elif kind == GIVEN_PARAMS:
@@ -225,7 +228,7 @@ def _links_to_parts(node: Node, g: Any, saved: tuple[Any, ...]) -> Links | None:
 def _reusing(links: Links) -> Links:
     """The one rule of a large elementwise primitive, which may write its result into the memory of g."""
     kind, function, *rest = links
-    return (kind, partial(function, reuse=True) if GIVEN_G <= kind <= GIVEN_MANY else function, *rest)
+    return (kind, partial(function, reuse=True) if MINUS_G <= kind <= GIVEN_MANY else function, *rest)
 
 
 def _given(part: Any, g: Any) -> Any:

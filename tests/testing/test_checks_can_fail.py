@@ -20,7 +20,7 @@ from tinygrad_mp.calls import call_for
 from tinygrad_mp.domains import Axes, Positive, Real
 from tinygrad_mp.ops.elementwise import mul
 from tinygrad_mp.primitive import primitive
-from tinygrad_mp.registry import GIVEN_G, IS_G, REGISTRY, Op
+from tinygrad_mp.registry import GIVEN_G, IS_G, MINUS_G, REGISTRY, Op
 from tinygrad_mp.tape import TensorBase, wrap
 from tinygrad_mp.testing import check_primitive, checks, strict
 from tinygrad_mp.testing.sampling import Case, sample_cases
@@ -55,7 +55,7 @@ def _broken(op: Op, position: int, change: Callable[..., Any]) -> Op:
     """A copy of a primitive with one rule replaced: ``change(rule)`` is the new one."""
     wrong = copy.copy(op)
     kind, function, first, picks, params = op.rules[position]  # type: ignore[misc]
-    rule = (GIVEN_G if kind == IS_G else kind, change(function), first, picks, params)
+    rule = (GIVEN_G if kind in (IS_G, MINUS_G) else kind, change(function), first, picks, params)
     wrong.rules = (*op.rules[:position], rule, *op.rules[position + 1 :])
     wrong.links = {}
     wrong.call = call_for(wrong)
