@@ -1,13 +1,14 @@
 """What the tape promises: derivatives of any order, early freeing, hooks, modes, and errors that name the remedy."""
 
 import math
+import operator
 import threading
 
 import numpy as np
 import pytest
 
 import tinygrad_mp as tg
-from tinygrad_mp import TapeError, primitive
+from tinygrad_mp import TapeError, dtypes, primitive
 from tinygrad_mp.tape import wrap
 
 
@@ -27,11 +28,40 @@ def test_what_is_subtracted_from_a_gradient_that_has_begun(shape):
     x, c = (tg.ones(shape, dtype=tg.float32).requires_grad_() for _ in range(2))
     for step in range(1, 4):
         ((x * 2 - c) * 4 - c).sum().backward()
-        assert c.grad.dtype is tg.float32 and c.grad.shape == shape
-        assert np.all(c.grad.numpy() == -5 * step) and np.all(x.grad.numpy() == 8 * step)
+        assert (c.grad.dtype, c.grad.shape) == (tg.float32, shape)
+        np.testing.assert_array_equal(c.grad, np.full(shape, -5 * step))
+        np.testing.assert_array_equal(x.grad, np.full(shape, 8 * step))
     wide = tg.ones((2, 3), requires_grad=True)
     (wide - c - c).sum().backward()
-    assert np.all(c.grad.numpy() == -15 - 2 * 6 // max(1, math.prod(shape)))
+    np.testing.assert_array_equal(c.grad, np.full(shape, -15 - 2 * 6 // math.prod(shape)))
+
+
+@pytest.mark.parametrize("dtype", [tg.float16, tg.float32, tg.float64])
+@pytest.mark.parametrize("number", [2.5, -3, 0.0, -0.0, 1e-6, 1e5, 10**400, float("nan"), float("-inf"), True])
+def test_a_number_beside_a_tensor_counts_as_numpy_counts_it(number, dtype):
+    array = np.array([0.25, -2.0, 3.0], dtype)
+    x = tg.tensor(array, requires_grad=True)
+    for function in (operator.add, operator.sub, operator.mul, operator.truediv):
+        for swapped in (False, True):
+            with np.errstate(all="ignore"):
+                try:
+                    expected = function(number, array) if swapped else function(array, number)
+                except OverflowError:
+                    with pytest.raises(tg.DTypeError):
+                        function(x, number)
+                    continue
+                for _ in range(2):  # the second time from the cache
+                    out = function(number, x) if swapped else function(x, number)
+                    assert out.dtype == expected.dtype == dtype
+                    np.testing.assert_array_equal(out.detach(), expected)
+                    np.testing.assert_array_equal(np.signbit(out.detach().numpy()), np.signbit(expected))
+
+
+def test_numbers_that_change_all_the_time_fill_no_memory():
+    x = tg.ones(3)
+    for step in range(5000):
+        x * (1 + step / 7)
+    assert len(dtypes._constants) <= dtypes._MANY_CONSTANTS
 
 
 def test_second_backward_names_the_op_and_the_remedy():

@@ -9,12 +9,14 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from functools import partial
 from itertools import repeat
+from types import BuiltinFunctionType
 from typing import Any
 
 from numpy import ndarray
 
 from tinygrad_mp.backend import as_array_on
 from tinygrad_mp.backend.blocks import LARGE
+from tinygrad_mp.dtypes import FLOATING, constant
 from tinygrad_mp.grad_mode import grad_mode, switched
 from tinygrad_mp.layout import settle
 from tinygrad_mp.registry import PART, Op, explain, for_large_arrays
@@ -22,6 +24,7 @@ from tinygrad_mp.tape import Node, TensorBase, make_node, refresh, view_between,
 from tinygrad_mp.writes import next_index
 
 _new = object.__new__
+_NUMBERS = frozenset({int, float})
 _NOTHING_SAVED = (None, None, None)
 
 
@@ -144,7 +147,7 @@ def binary_call(op: Op) -> Callable[..., Any]:
         op.links_when((False, True)),
         op.links_when((True, True)),
     )
-    elementwise = op.elementwise
+    elementwise, of_operator = op.elementwise, isinstance(forward, BuiltinFunctionType)
     keeps_nothing = not keep_shapes and not any(both)
 
     def call(x: Any, y: Any, /) -> Any:
@@ -155,15 +158,14 @@ def binary_call(op: Op) -> Callable[..., Any]:
             if y.view_of is not None:
                 refresh(y)
             cls = plain_class
-            mixed = False
             raw_x = x.array
             raw_y = y.array
+            mixed = raw_x.dtype is not raw_y.dtype
             if elementwise and raw_x.size >= LARGE and op.large is not op:
                 return _call_for_large_arrays(op, x, y)
             x_node = x.node
             y_node = y.node
         else:
-            mixed = True
             y_class, raw_y, y_node = _unwrap(y)
             x_class, raw_x, x_node = _unwrap(x)
             cls = x_class or y_class
@@ -171,11 +173,20 @@ def binary_call(op: Op) -> Callable[..., Any]:
                 return forward(x, y)
             if elementwise and getattr(raw_x, "size", 0) >= LARGE and op.large is not op:
                 return _call_for_large_arrays(op, x, y)
+            if type(raw_y) in _NUMBERS and raw_x.dtype in FLOATING:
+                mixed = False
+                if of_operator and type(raw_x) is ndarray:
+                    raw_y = constant(raw_y, raw_x.dtype)
+            elif type(raw_x) in _NUMBERS and of_operator and type(raw_y) is ndarray and raw_y.dtype in FLOATING:
+                raw_x = constant(raw_x, raw_y.dtype)
+                mixed = type(raw_x) is not ndarray
+            else:
+                mixed = True
         if not differentiable:
             x_node = x_node if differentiable_x else None
             y_node = y_node if differentiable_y else None
         try:
-            if mixed or raw_x.dtype is not raw_y.dtype or (restricted and raw_x.dtype not in accepted):
+            if mixed or (restricted and raw_x.dtype not in accepted):
                 raw_x, raw_y = prepare(raw_x, raw_y)
             out = forward(raw_x, raw_y)
         except Exception as error:

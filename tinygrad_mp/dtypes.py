@@ -173,6 +173,28 @@ def promote(*operands: Any, floating: bool = False) -> tuple[Any, ...]:
     return tuple(_cast(operand, dtype) for operand in operands)
 
 
+_constants: dict[tuple[Any, float], Any] = {}
+_MANY_CONSTANTS = 1024
+
+
+def constant(number: float, dtype: DType) -> Any:
+    """A Python number beside an array of this floating dtype, as NumPy takes it: from a cache, as an array.
+
+    NumPy takes twice as long over a small array and a Python number as over two small arrays. A number that the dtype
+    cannot hold is returned as it is, for NumPy to judge, and so is zero, which has two signs.
+    """
+    known = _constants.get((dtype, number))
+    if known is not None:
+        return known
+    if not 1e-4 < abs(number) < 6e4:
+        return number
+    if len(_constants) >= _MANY_CONSTANTS:
+        _constants.clear()
+    known = _constants[dtype, number] = numpy.array(number, dtype)
+    known.flags.writeable = False
+    return known
+
+
 def _cast(operand: Any, dtype: DType) -> Any:
     if isinstance(operand, numpy.generic):
         operand = operand.item()

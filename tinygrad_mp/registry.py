@@ -60,7 +60,8 @@ Rule: TypeAlias = tuple[int, Callable[..., Any], int, tuple[int, ...], tuple[str
 """A VJP rule and where the values that it names are found: ``(kind, function, first, picks, params)``.
 
 ``kind`` says how to call it: not at all (the result is ``g``, or ``-g``, which may be subtracted instead), with ``g``
-alone, with one saved value (at ``first``), with several (at ``picks``), or with parameters too. A plain tuple, because backward takes one apart at every step.
+alone, with one saved value (at ``first``), with several (at ``picks``), or with parameters too. A plain tuple, because
+backward takes one apart at every step.
 """
 
 Links: TypeAlias = tuple[int, Callable[..., Any], int, tuple[int, ...], tuple[str, ...], int, Any]
