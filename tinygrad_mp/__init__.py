@@ -14,6 +14,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from tinygrad_mp import autograd, cuda
+from tinygrad_mp import later as _later
 from tinygrad_mp.autograd import grad
 from tinygrad_mp.backend import Device as device
 from tinygrad_mp.backend import get_num_threads, set_num_threads
@@ -213,11 +214,21 @@ half, float, double = float16, float32, float64
 short, int, long = int16, int32, int64
 
 
+_LATER = {name: (module, there) for name, module, there in _later.entries(_later.FUNCTIONS)}
+
+
 def __getattr__(name: str) -> Any:
     """Import these when they are first asked for, so that importing the package stays fast."""
     if name in ("data", "nn", "optim", "testing"):
         return import_module(f"tinygrad_mp.{name}")
+    if name in _LATER:
+        value = globals()[name] = _later.fetch(*_LATER[name])
+        return value
     raise AttributeError(f"module 'tinygrad_mp' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_LATER, "data", "nn", "optim", "testing"})
 
 
 __all__ = [

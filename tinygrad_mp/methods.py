@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from tinygrad_mp import dtypes, ops
+from tinygrad_mp.later import IN_PLACE, METHODS, offer
 from tinygrad_mp.mutation import in_place
 
 
@@ -233,3 +234,7 @@ class Methods:
     def bool(self) -> Any:
         """This tensor in bool: whether entries differ from zero."""
         return ops.to_dtype(self, dtypes.bool_)
+
+
+offer(Methods, METHODS)
+offer(Methods, IN_PLACE, suffix="_", make=in_place)

@@ -1,0 +1,54 @@
+"""Names whose module is imported when they are first asked for, so that importing the package stays fast.
+
+Three tables say which module below ``tinygrad_mp`` has a name. ``new=old`` offers ``old`` of that module as ``new``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from importlib import import_module
+from typing import Any
+
+FUNCTIONS: dict[str, str] = {}
+"""Of the package itself: ``tinygrad_mp.<name>``."""
+
+METHODS: dict[str, str] = {}
+"""Methods of ``Tensor``."""
+
+IN_PLACE: dict[str, str] = {}
+"""Methods of ``Tensor`` that write into it: listed without the underscore at their end."""
+
+
+def entries(table: Mapping[str, str]) -> Iterator[tuple[str, str, str]]:
+    """``(name, module, its name there)`` of all names of a table."""
+    for module, names in table.items():
+        for entry in names.split():
+            name, _, there = entry.partition("=")
+            yield name, module, there or name
+
+
+class Later:
+    """Stands in a class for an attribute that a module has, until that is first asked for."""
+
+    def __init__(
+        self, owner: type, name: str, module: str, there: str, make: Callable[[Any], Any] | None = None
+    ) -> None:
+        self.owner, self.name, self.module, self.there, self.make = owner, name, module, there, make
+
+    def __get__(self, instance: Any, owner: type) -> Any:
+        value = fetch(self.module, self.there)
+        setattr(self.owner, self.name, value if self.make is None else self.make(value))
+        return getattr(owner if instance is None else instance, self.name)
+
+
+def fetch(module: str, name: str) -> Any:
+    """The attribute of a module below ``tinygrad_mp``."""
+    return getattr(import_module(f"tinygrad_mp.{module}"), name)
+
+
+def offer(owner: type, table: Mapping[str, str], suffix: str = "", make: Callable[[Any], Any] | None = None) -> None:
+    """Give a class the names of a table, each with ``suffix``, as what ``make`` makes of them."""
+    for name, module, there in entries(table):
+        if name + suffix in vars(owner):
+            raise TypeError(f"{owner.__name__} already has {name + suffix}")
+        setattr(owner, name + suffix, Later(owner, name + suffix, module, there, make))
