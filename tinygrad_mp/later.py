@@ -9,7 +9,9 @@ from collections.abc import Callable, Iterator, Mapping
 from importlib import import_module
 from typing import Any
 
-FUNCTIONS: dict[str, str] = {}
+FUNCTIONS: dict[str, str] = {
+    "ops": "return_types",
+}
 """Of the package itself: ``tinygrad_mp.<name>``."""
 
 METHODS: dict[str, str] = {}

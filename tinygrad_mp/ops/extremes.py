@@ -4,12 +4,12 @@ Gradients follow PyTorch: ``amax``, ``amin``, and ``max``, ``min`` of all entrie
 ``max`` and ``min`` along a ``dim`` send it to the index that they return, the first one.
 """
 
-from typing import Any, NamedTuple
+from typing import Any
 
 from tinygrad_mp.backend import is_array
 from tinygrad_mp.domains import Distinct, Flag, Sampler
 from tinygrad_mp.errors import ShapeError
-from tinygrad_mp.ops import reduction
+from tinygrad_mp.ops import reduction, return_types
 from tinygrad_mp.ops.axes import one_axis
 from tinygrad_mp.ops.gathering import _gather
 from tinygrad_mp.ops.movement import reshape, squeeze, unsqueeze
@@ -17,13 +17,6 @@ from tinygrad_mp.ops.reduction import axes_of, restored
 from tinygrad_mp.ops.selection import maximum, minimum
 from tinygrad_mp.primitive import cast, primitive
 from tinygrad_mp.tape import TensorBase
-
-
-class ValuesAndIndices(NamedTuple):
-    """What ``max`` and ``min`` along a ``dim`` return."""
-
-    values: Any
-    indices: Any
 
 
 def shared_among_ties(g: Any, x: Any, out: Any, dim: tuple[int, ...], keepdim: bool) -> Any:
@@ -142,7 +135,7 @@ def max(input: Any, dim: Any = None, keepdim: bool = False) -> Any:
 
     Returns
     -------
-    Tensor, or with an int as ``dim`` the named tuple ``(values, indices)``
+    Tensor, or with an int as ``dim`` the named tuple ``return_types.max`` of ``values`` and ``indices``
 
     Errors
     ------
@@ -160,7 +153,7 @@ def max(input: Any, dim: Any = None, keepdim: bool = False) -> Any:
         return _amax(input, dim=tuple(range(input.ndim)), keepdim=keepdim)
     if isinstance(dim, TensorBase) or is_array(dim):
         return maximum(input, dim)
-    return _at(input, _argmax, dim, keepdim)
+    return return_types.max(_at(input, _argmax, dim, keepdim))
 
 
 def min(input: Any, dim: Any = None, keepdim: bool = False) -> Any:
@@ -174,7 +167,7 @@ def min(input: Any, dim: Any = None, keepdim: bool = False) -> Any:
         return _amin(input, dim=tuple(range(input.ndim)), keepdim=keepdim)
     if isinstance(dim, TensorBase) or is_array(dim):
         return minimum(input, dim)
-    return _at(input, _argmin, dim, keepdim)
+    return return_types.min(_at(input, _argmin, dim, keepdim))
 
 
 def _place(dim: int | None, ndim: int) -> int | None:
@@ -184,12 +177,12 @@ def _place(dim: int | None, ndim: int) -> int | None:
     return axis if ndim else None
 
 
-def _at(input: Any, choose: Any, dim: Any, keepdim: bool) -> ValuesAndIndices:
-    """The entries along ``dim`` that ``choose`` points at."""
+def _at(input: Any, choose: Any, dim: Any, keepdim: bool) -> tuple[Any, Any]:
+    """The entries along ``dim`` that ``choose`` points at, and their indices."""
     axis = one_axis(dim, input.ndim)
     if not input.ndim:
-        return ValuesAndIndices(reshape(input, ()), choose(input, dim=None, keepdim=False))
+        return reshape(input, ()), choose(input, dim=None, keepdim=False)
     indices = choose(input, dim=axis, keepdim=False)
     kept = unsqueeze(indices, axis)
     values = _gather(input, kept, dim=axis)  # in range: no need for the checks of gather
-    return ValuesAndIndices(values, kept) if keepdim else ValuesAndIndices(squeeze(values, axis), indices)
+    return (values, kept) if keepdim else (squeeze(values, axis), indices)
