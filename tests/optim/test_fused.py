@@ -19,7 +19,16 @@ SETTINGS: list[tuple[str, dict[str, Any]]] = [
     ("SGD", {"lr": 0.01, "momentum": 0.8, "nesterov": True}),
     ("Adam", {"lr": 0.01, "amsgrad": True, "weight_decay": 0.1, "maximize": True}),
     ("AdamW", {"lr": 0.01}),
+    ("Adamax", {"lr": 0.01, "weight_decay": 0.1}),
+    ("NAdam", {"lr": 0.01, "weight_decay": 0.1}),
+    ("RAdam", {"lr": 0.01, "betas": (0.8, 0.9), "maximize": True}),
+    ("RMSprop", {"lr": 0.01, "centered": True, "momentum": 0.5}),
+    ("Rprop", {}),
+    ("Adagrad", {"lr": 0.01, "initial_accumulator_value": 0.1}),
+    ("Adadelta", {"eps": 1e-3}),
+    ("ASGD", {"t0": 2, "weight_decay": 0.1}),
 ]
+NO_EPS = ("SGD", "Rprop", "ASGD")
 SHAPES = [(3, 4), (4,), ()]
 
 
@@ -67,7 +76,7 @@ WAYS: dict[str, dict[str, int]] = {
 def test_every_way_to_compute_gives_the_same(
     name: str, settings: dict[str, Any], way: str, dtype: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    settings = {**settings, "eps": 1e-4} if dtype == "float16" and name != "SGD" else settings
+    settings = {**settings, "eps": 1e-4} if dtype == "float16" and name not in NO_EPS else settings
     expected = trained(name, settings, dtype)
     for constant, value in WAYS[way].items():
         monkeypatch.setattr(blending if constant == "WORTH_BLAS" else fused, constant, value)

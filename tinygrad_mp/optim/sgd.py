@@ -27,6 +27,8 @@ class SGD(FusedOptimizer):
         Step along ``g + momentum * b``. Needs momentum, without dampening.
     maximize : bool, default False
         Climb instead.
+    foreach, differentiable, fused
+        See :class:`Optimizer`.
 
     Source: Sutskever et al., On the importance of initialization and momentum in deep learning, 2013, eq. 1-4.
 
@@ -42,16 +44,20 @@ class SGD(FusedOptimizer):
     def __init__(
         self,
         params: Any,
-        lr: float = 1e-3,
+        lr: Any = 1e-3,
         momentum: float = 0,
         dampening: float = 0,
         weight_decay: float = 0,
         nesterov: bool = False,
         *,
         maximize: bool = False,
+        foreach: bool | None = None,
+        differentiable: bool = False,
+        fused: bool | None = None,
     ) -> None:
-        settings = {"lr": lr, "momentum": momentum, "dampening": dampening}
-        super().__init__(params, {**settings, "weight_decay": weight_decay, "nesterov": nesterov, "maximize": maximize})
+        settings = {"lr": lr, "momentum": momentum, "dampening": dampening, "weight_decay": weight_decay}
+        switches = {"maximize": maximize, "foreach": foreach, "differentiable": differentiable, "fused": fused}
+        super().__init__(params, {**settings, "nesterov": nesterov, **switches})
 
     def check(self, group: Group) -> None:
         for setting in ("lr", "momentum", "weight_decay"):
