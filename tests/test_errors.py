@@ -157,7 +157,7 @@ MISTAKES: dict[Callable[[], None], tuple[type[TinygradError], type[Exception], s
     reshape_to_another_size: (ShapeError, ValueError, r"reshape: .*\(4, 2\)", "-1"),
     list_as_operand: (DTypeError, TypeError, "add: list is neither", r"tensor\(data\)"),
     number_in_a_matrix_product: (DTypeError, TypeError, "matmul: ", "multiply by a number"),
-    list_instead_of_tensor: (DTypeError, TypeError, "exp: list is neither", r"tensor\(data\)"),
+    list_instead_of_tensor: (DTypeError, TypeError, "exp: list is no tensor", r"tensor\(data\)"),
     float_written_into_integers: (DTypeError, TypeError, "add_: .*float32.*int64", r"x.float\(\)"),
     truth_of_many: (ShapeError, ValueError, "ambiguous", r"\.any\(\)"),
 }

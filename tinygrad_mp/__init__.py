@@ -11,6 +11,7 @@ Public names only. To understand the engine, read ``autograd.py`` first, then ``
 """
 
 from importlib import import_module
+from types import FunctionType as _FunctionType
 from typing import TYPE_CHECKING, Any
 
 from tinygrad_mp import autograd, cuda
@@ -68,6 +69,7 @@ from tinygrad_mp.errors import (
 )
 from tinygrad_mp.formatting import get_printoptions, printoptions, set_printoptions
 from tinygrad_mp.grad_mode import enable_grad, is_grad_enabled, no_grad, set_grad_enabled
+from tinygrad_mp.keywords import flexible as _flexible
 from tinygrad_mp.ops import (
     abs,
     add,
@@ -208,12 +210,19 @@ if TYPE_CHECKING:
     from tinygrad_mp import data, nn, optim, testing
 
 __version__ = "0.1.0"
+_OPS = "tinygrad_mp.ops."
 
 inf, nan, pi = float("inf"), float("nan"), 3.141592653589793
 half, float, double = float16, float32, float64
 short, int, long = int16, int32, int64
 
 
+def _as_function(value: Any) -> Any:
+    """What this package offers of an operation: it can be called in all of PyTorch's ways."""
+    return _flexible(value) if isinstance(value, _FunctionType) and value.__module__.startswith(_OPS) else value
+
+
+globals().update({name: _as_function(value) for name, value in globals().items() if not name.startswith("_")})
 _LATER = {name: (module, there) for name, module, there in _later.entries(_later.FUNCTIONS)}
 
 
@@ -222,7 +231,7 @@ def __getattr__(name: str) -> Any:
     if name in ("data", "nn", "optim", "testing"):
         return import_module(f"tinygrad_mp.{name}")
     if name in _LATER:
-        value = globals()[name] = _later.fetch(*_LATER[name])
+        value = globals()[name] = _as_function(_later.fetch(*_LATER[name]))
         return value
     raise AttributeError(f"module 'tinygrad_mp' has no attribute {name!r}")
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from tinygrad_mp import dtypes, ops
+from tinygrad_mp.keywords import flexible
 from tinygrad_mp.later import IN_PLACE, METHODS, offer
 from tinygrad_mp.mutation import in_place
 
@@ -18,6 +19,14 @@ def _or_not_implemented(compare: Callable[..., Any]) -> Callable[..., Any]:
         return compare(self, other) if known else NotImplemented
 
     return equality
+
+
+def _method(call: Callable[..., Any]) -> Callable[..., Any]:
+    return flexible(call, method=True)
+
+
+def _writing(call: Callable[..., Any]) -> Callable[..., Any]:
+    return in_place(_method(call))
 
 
 class Methods:
@@ -195,33 +204,33 @@ class Methods:
     mm = ops.mm
     bmm = ops.bmm
 
-    add_ = in_place(ops.add)
-    sub_ = in_place(ops.sub)
-    mul_ = in_place(ops.mul)
-    div_ = in_place(ops.divide)
-    pow_ = in_place(ops.pow)
-    neg_ = in_place(ops.neg)
-    abs_ = in_place(ops.abs)
-    exp_ = in_place(ops.exp)
-    log_ = in_place(ops.log)
-    log1p_ = in_place(ops.log1p)
-    sqrt_ = in_place(ops.sqrt)
-    rsqrt_ = in_place(ops.rsqrt)
-    square_ = in_place(ops.square)
-    reciprocal_ = in_place(ops.reciprocal)
-    sin_ = in_place(ops.sin)
-    cos_ = in_place(ops.cos)
-    tan_ = in_place(ops.tan)
-    tanh_ = in_place(ops.tanh)
-    sigmoid_ = in_place(ops.sigmoid)
-    relu_ = in_place(ops.relu)
-    floor_ = in_place(ops.floor)
-    ceil_ = in_place(ops.ceil)
-    round_ = in_place(ops.round)
-    clamp_ = in_place(ops.clamp)
-    remainder_ = in_place(ops.remainder)
-    masked_fill_ = in_place(ops.masked_fill)
-    scatter_add_ = in_place(ops.scatter_add)
+    add_ = _writing(ops.add)
+    sub_ = _writing(ops.sub)
+    mul_ = _writing(ops.mul)
+    div_ = _writing(ops.divide)
+    pow_ = _writing(ops.pow)
+    neg_ = _writing(ops.neg)
+    abs_ = _writing(ops.abs)
+    exp_ = _writing(ops.exp)
+    log_ = _writing(ops.log)
+    log1p_ = _writing(ops.log1p)
+    sqrt_ = _writing(ops.sqrt)
+    rsqrt_ = _writing(ops.rsqrt)
+    square_ = _writing(ops.square)
+    reciprocal_ = _writing(ops.reciprocal)
+    sin_ = _writing(ops.sin)
+    cos_ = _writing(ops.cos)
+    tan_ = _writing(ops.tan)
+    tanh_ = _writing(ops.tanh)
+    sigmoid_ = _writing(ops.sigmoid)
+    relu_ = _writing(ops.relu)
+    floor_ = _writing(ops.floor)
+    ceil_ = _writing(ops.ceil)
+    round_ = _writing(ops.round)
+    clamp_ = _writing(ops.clamp)
+    remainder_ = _writing(ops.remainder)
+    masked_fill_ = _writing(ops.masked_fill)
+    scatter_add_ = _writing(ops.scatter_add)
 
     def float(self) -> Any:
         """This tensor in float32."""
@@ -236,5 +245,11 @@ class Methods:
         return ops.to_dtype(self, dtypes.bool_)
 
 
-offer(Methods, METHODS)
-offer(Methods, IN_PLACE, suffix="_", make=in_place)
+for _name, _operation in list(vars(Methods).items()):
+    if not (_name.startswith("_") or _name.endswith("_")) and getattr(_operation, "__module__", "").startswith(
+        ops.__name__
+    ):
+        setattr(Methods, _name, _method(_operation))
+
+offer(Methods, METHODS, make=_method)
+offer(Methods, IN_PLACE, suffix="_", make=_writing)

@@ -100,7 +100,7 @@ def in_place(call: Callable[..., Any]) -> Callable[..., Any]:
     @wraps(call)
     def method(self: Any, *args: Any, **kwargs: Any) -> Any:
         refresh(self)
-        recording = _records(self, *args)
+        recording = _records(self, *args, *kwargs.values())
         if recording:
             _refuse_leaf(self)
         # The tape may keep the old value of self, which the write destroys: let it keep a copy.

@@ -1,0 +1,173 @@
+"""PyTorch's ways to call an operation: all arguments by keyword, ``axis=`` for ``dim=``, ``alpha=`` and ``out=``.
+
+The operations themselves take what they need and no more, so that a small one costs little. :func:`flexible` puts a
+function before one of them that lets the common call through and sorts out every other: it knows NumPy's words as
+PyTorch does, and it says what is wrong with a list where a tensor should be.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from functools import update_wrapper
+from typing import Any, NamedTuple
+
+from tinygrad_mp import ops
+from tinygrad_mp.backend import is_array
+from tinygrad_mp.dtypes import result_type
+from tinygrad_mp.errors import DTypeError, UnsupportedError
+from tinygrad_mp.output import write_out
+from tinygrad_mp.tape import TensorBase
+
+_MISSING: Any = object()
+_TENSOR_FIRST = frozenset({"input", "x", "self", "tensor"})
+_INPUT, _OTHER = ("input", "x", "self", "tensor"), ("other", "y", "exponent", "mat2", "vec", "vec2", "tensor")
+_SYNONYMS: dict[str, tuple[str, ...]] = {
+    "input": _INPUT,
+    "self": _INPUT,
+    "x": _INPUT,
+    "a": _INPUT,
+    "x1": _INPUT,
+    "other": _OTHER,
+    "x2": _OTHER,
+    "exponent": _OTHER,
+    "mat2": _OTHER,
+    "vec": _OTHER,
+    "vec2": _OTHER,
+    "tensor": _OTHER,
+    "tensors": ("arrays",),
+    "axis": ("dim", "axes"),
+    "dim": ("axis", "dims", "axes"),
+    "dims": ("dim", "axes"),
+    "keepdims": ("keepdim",),
+}
+_OF_ONE: dict[str, dict[str, str]] = {"max": {"other": "dim"}, "min": {"other": "dim"}}
+_SCALED = {ops.add: ops.scaled_add, ops.sub: ops.scaled_sub}
+
+
+class _Parameters(NamedTuple):
+    """What a function takes: inputs of a primitive by position only, the rest by position or keyword."""
+
+    positional: tuple[str, ...]
+    keywords: frozenset[str]
+    open: bool  # takes *arguments or **keywords of its own
+
+
+def _parameters(function: Callable[..., Any]) -> _Parameters:
+    op = getattr(function, "op", None)
+    if op is not None:
+        return _Parameters(op.input_names, frozenset(op.param_domains), op.variadic)
+    found = inspect.signature(function).parameters.values()
+    by_place = tuple(one.name for one in found if one.kind in (one.POSITIONAL_ONLY, one.POSITIONAL_OR_KEYWORD))
+    by_name = frozenset(one.name for one in found if one.kind in (one.KEYWORD_ONLY, one.POSITIONAL_OR_KEYWORD))
+    return _Parameters(by_place, by_name, any(one.kind is one.VAR_POSITIONAL for one in found))
+
+
+def flexible(function: Callable[..., Any], *, method: bool = False) -> Callable[..., Any]:
+    """``function`` in all the ways in which PyTorch lets its counterpart be called; as a method, without ``out=``.
+
+    >>> from tinygrad_mp import tensor
+    >>> total = flexible(ops.sum)
+    >>> total(tensor([[1.0, 2.0]]), axis=0, keepdims=True)
+    tensor([[1., 2.]])
+    """
+    op: Any = getattr(function, "op", None)
+    plain = op is not None and not op.param_domains and not op.variadic
+    if plain and len(op.input_names) == 1:
+        return function if method else update_wrapper(_of_one(function), function)
+    if plain and len(op.input_names) == 2:
+        return update_wrapper(_of_two(function, method), function)
+    return update_wrapper(_of_many(function, method), function)
+
+
+def _of_one(function: Callable[..., Any]) -> Callable[..., Any]:
+    def _flexible(x: Any = _MISSING, /, *more: Any, **keywords: Any) -> Any:
+        if keywords or more or not isinstance(x, TensorBase):
+            return _sorted_out(function, () if x is _MISSING else (x, *more), keywords, False)
+        return function(x)
+
+    return _flexible
+
+
+def _of_two(function: Callable[..., Any], method: bool) -> Callable[..., Any]:
+    def _flexible(x: Any = _MISSING, y: Any = _MISSING, /, *more: Any, **keywords: Any) -> Any:
+        if keywords or more or y is _MISSING or not isinstance(x, TensorBase):
+            given = tuple([one for one in (x, y) if one is not _MISSING])
+            return _sorted_out(function, (*given, *more), keywords, method)
+        return function(x, y)
+
+    return _flexible
+
+
+def _of_many(function: Callable[..., Any], method: bool) -> Callable[..., Any]:
+    keywords_of: Any = None
+
+    def _flexible(*given: Any, **keywords: Any) -> Any:
+        nonlocal keywords_of
+        if keywords:
+            if keywords_of is None:
+                keywords_of = _parameters(function).keywords
+            if not keywords.keys() <= keywords_of:
+                return _sorted_out(function, given, keywords, method)
+        if given and isinstance(given[0], TensorBase):
+            return function(*given, **keywords)
+        return _sorted_out(function, given, keywords, method)
+
+    return _flexible
+
+
+def _sorted_out(function: Callable[..., Any], given: tuple[Any, ...], keywords: dict[str, Any], method: bool) -> Any:
+    """Call ``function`` with the arguments where it expects them."""
+    name = function.__name__.strip("_")
+    if function in _SCALED and "alpha" in keywords:
+        _check_alpha(name, given, keywords)
+        function = _SCALED[function]
+    parameters = _parameters(function)
+    out = _MISSING if method or "out" in parameters.keywords else keywords.pop("out", _MISSING)
+    renamed: dict[str, Any] = {}
+    for word, value in keywords.items():
+        known = _known_as(word, name, parameters)
+        if known is None or known in renamed:
+            twice = "is given twice" if known else "is not known"
+            takes = dict.fromkeys((*parameters.positional, *sorted(parameters.keywords)))
+            raise UnsupportedError(f"{name}: the argument {word!r} {twice}", fix=f"it takes {', '.join(takes)}")
+        renamed[known] = value
+    if not parameters.open:
+        for parameter in parameters.positional[len(given) :]:
+            if parameter not in renamed:
+                break
+            given = (*given, renamed.pop(parameter))
+    if parameters.positional and parameters.positional[0] in _TENSOR_FIRST:
+        _require_tensors(name, given)
+    elif parameters.open and not parameters.keywords and len(given) == 1 and isinstance(given[0], (list, tuple)):
+        given = tuple(given[0])
+    result = function(*given, **renamed)
+    return result if out is _MISSING or out is None else write_out(name, result, out, given)
+
+
+def _known_as(word: str, name: str, parameters: _Parameters) -> str | None:
+    """The parameter that ``word`` means."""
+    known = {*parameters.positional, *parameters.keywords}
+    if word in known:
+        return word
+    if _OF_ONE.get(name, {}).get(word) in known:
+        return _OF_ONE[name][word]
+    return next((other for other in _SYNONYMS.get(word, ()) if other in known), None)
+
+
+def _require_tensors(name: str, given: tuple[Any, ...]) -> None:
+    """Raise an error unless there is a tensor or an array where one must be."""
+    if not given:
+        raise UnsupportedError(f"{name}: the argument 'input' is missing")
+    first = given[0]
+    if isinstance(first, TensorBase) or is_array(first) or hasattr(first, "dtype"):
+        return
+    if isinstance(first, (bool, int, float, complex)) and any(isinstance(one, TensorBase) for one in given[1:]):
+        return
+    raise DTypeError(f"{name}: {type(first).__name__} is no tensor", fix="make it a tensor: tensor(data)")
+
+
+def _check_alpha(name: str, given: tuple[Any, ...], keywords: dict[str, Any]) -> None:
+    operands = [getattr(one, "array", one) for one in (*given, keywords.get("other", 0))]
+    if isinstance(keywords["alpha"], float) and result_type(*operands).kind not in "fc":
+        raise DTypeError(f"{name}: alpha={keywords['alpha']} is a fraction, and the tensors hold integers")
