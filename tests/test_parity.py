@@ -204,6 +204,25 @@ def _as_torch(dtype: Any) -> Any:
     return getattr(torch, numpy.dtype(dtype).name)
 
 
+def _recurrent(function: Any, gates: int) -> Callable[..., Any]:
+    """All steps in one direction: PyTorch's layer with the unit matrix for what the inputs are multiplied by."""
+
+    def run(inputs: Sequence[Any], batch_sizes: Any, reverse: bool, residue: Any = None, **params: Any) -> Any:
+        name = params.pop("nonlinearity", None)
+        call = function if name is None else getattr(torch, f"rnn_{name}")
+        x, *states = inputs[: 3 if gates == 4 else 2]
+        weight, *bias = inputs[len(states) + 1 :]
+        zeros = torch.zeros(weight.shape[0], dtype=x.dtype)
+        weights = [torch.eye(len(zeros), dtype=x.dtype), weight, zeros, bias[0] if bias else zeros]
+        hx = [state.expand(2, *state.shape) for state in states]
+        steps = torch.tensor(batch_sizes)
+        out, *last = call(x, steps, hx if gates == 4 else hx[0], weights * 2, True, 1, 0.0, False, True)
+        size = states[0].shape[1]
+        return [out[:, size:] if reverse else out[:, :size], *(one[int(reverse)] for one in last)]
+
+    return run
+
+
 COUNTERPARTS: dict[str, Callable[..., Any]] = {
     "add_into_zeros": _add_into_zeros,
     "all": _over_all_if_empty(torch.all),
@@ -222,9 +241,11 @@ COUNTERPARTS: dict[str, Callable[..., Any]] = {
     "fold": lambda x, size, kernel, **params: F.fold(x, output_size=size, kernel_size=kernel, **params),
     "fold_dim": _fold_dim,
     "gather": lambda x, index, dim: torch.gather(x, dim, index),
+    "gru": _recurrent(torch.gru, 3),
     "kept": lambda x, mask: torch.where(mask, x, torch.zeros((), dtype=x.dtype)),
     "linear_without_bias": lambda x, weight: F.linear(x, weight),
     "logsumexp": _over_all_if_empty(torch.logsumexp),
+    "lstm": _recurrent(torch.lstm, 4),
     "max_pick": _max_pick,
     "max_pool2d": lambda x, kernel, **params: F.max_pool2d(x, kernel, **params),
     "max_pool2d_indices": lambda x, kernel, **params: F.max_pool2d(x, kernel, return_indices=True, **params)[1],
@@ -236,6 +257,7 @@ COUNTERPARTS: dict[str, Callable[..., Any]] = {
     "pool_sum": _pool_sum,
     "put": lambda x, value, indices, axes: _put(x, value, _place(indices, axes, x.ndim)),
     "reshape": lambda x, shape: x.reshape(shape),
+    "rnn": _recurrent(None, 1),
     "roll": lambda x, shifts, dims: torch.roll(x, shifts, dims) if dims else x.clone(),
     "scatter_into_zeros": lambda x, index, dim, shape: torch.scatter_add(_zeros(x, shape), dim, index, x),
     "slice": _forward_slices,

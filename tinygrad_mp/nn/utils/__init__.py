@@ -7,10 +7,11 @@ from typing import Any
 
 from tinygrad_mp.errors import ShapeError
 from tinygrad_mp.gradients import clip_grad_norm_, clip_grad_value_
+from tinygrad_mp.nn.utils import rnn
 from tinygrad_mp.ops.joining import cat
 from tinygrad_mp.writes import mark_written
 
-__all__ = ["clip_grad_norm_", "clip_grad_value_", "parameters_to_vector", "vector_to_parameters"]
+__all__ = ["clip_grad_norm_", "clip_grad_value_", "parameters_to_vector", "rnn", "vector_to_parameters"]
 
 
 def parameters_to_vector(parameters: Iterable[Any]) -> Any:
