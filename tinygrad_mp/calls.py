@@ -1,7 +1,7 @@
 """From a primitive to the function that users call: unwrap tensors, compute, wrap the result, record a node.
 
-Three versions of one thing. :func:`general_call` says it in full; :func:`unary_call` and :func:`binary_call` say it
-again for the commonest cases without loops, because every operation of every program passes through here.
+Five versions of one thing. :func:`general_call` says it in full; the others say it again for the commonest cases,
+:func:`unary_call` and :func:`binary_call` without loops, because every operation of every program passes through here.
 """
 
 from __future__ import annotations
@@ -46,8 +46,10 @@ def set_plain_class(cls: type) -> None:
 
 def call_for(op: Op) -> Callable[..., Any]:
     """The fastest version that fits the primitive."""
-    if op.variadic or op.outputs or len(op.input_names) > 2 or (len(op.input_names) == 2 and op.param_domains):
+    if op.variadic or op.outputs or (op.view and len(op.input_names) > 1):
         return general_call(op)
+    if len(op.input_names) > 2 or (len(op.input_names) == 2 and op.param_domains):
+        return several_call(op)
     if len(op.input_names) == 2:
         return binary_call(op)
     return unary_call_with_parameters(op) if op.param_domains or op.view else unary_call(op)
@@ -248,8 +250,65 @@ def _shape(value: Any) -> tuple[int, ...]:
     return shape
 
 
+def several_call(op: Op) -> Callable[..., Any]:
+    """Any number of inputs, parameters."""
+    forward, defaults, count = op.forward, op.defaults, len(op.input_names)
+    prepare = None if op.promotes is None else op.prepare
+    differentiable = tuple(rule is not None for rule in op.rules)
+    plans: dict[tuple[bool, ...], tuple[Any, tuple[bool, ...]]] = {}
+    keep_shapes = any(op.keeps_shape)
+
+    def call(*inputs: Any, **params: Any) -> Any:
+        cls: Any = None
+        raw: list[Any] = []
+        needed: list[bool] = []
+        parents: list[Node] = []
+        for value, has_rule in zip(inputs, differentiable, strict=False):
+            if isinstance(value, TensorBase):
+                if value.view_of is not None:
+                    refresh(value)
+                if cls is None:
+                    cls = value.result_class
+                raw.append(value.array)
+                if has_rule and value.node is not None:
+                    parents.append(value.node)
+                    needed.append(True)
+                    continue
+            else:
+                raw.append(value)
+            needed.append(False)
+        if cls is None or len(inputs) != count:
+            return forward(*inputs, **params)
+        try:
+            if prepare is not None:
+                raw = prepare(*raw)  # type: ignore[assignment]
+            out = forward(*raw, **params)
+        except Exception as error:
+            explain(op, error, inputs)
+            raise
+        if type(out) is not ndarray:
+            out = as_array_on(raw[0], out)
+        tensor = cls() if cls is plain_class else _new(cls)
+        tensor.array = out
+        tensor.node = tensor.grad = tensor.view_of = None
+        if not parents or (switched.count and not grad_mode.enabled):
+            return tensor
+        chosen = tuple(needed)
+        plan = plans.get(chosen)
+        if plan is None:
+            plan = plans[chosen] = op.links_when(chosen), op.kept_when(chosen)
+        links, keep = plan
+        saved = [value if named else None for value, named in zip((*raw, out), keep, strict=True)]
+        if keep_shapes:
+            saved += [_shape(value) for value in raw]
+        tensor.node = make_node(op, tuple(parents), links, tuple(saved), {**defaults, **params}, out)
+        return tensor
+
+    return call
+
+
 def general_call(op: Op) -> Callable[..., Any]:
-    """Any number of inputs, ``*arrays``, parameters, several outputs."""
+    """Any number of inputs, ``*arrays``, parameters, several outputs, views."""
     forward, prepare, variadic, defaults, is_view = op.forward, op.prepare, op.variadic, op.defaults, op.view
     differentiable = (variadic,) if variadic else tuple(rule is not None for rule in op.rules)
     unprepared = op.promotes is None

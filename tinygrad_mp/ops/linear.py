@@ -3,12 +3,14 @@
 from typing import Any
 
 from tinygrad_mp.backend import product
+from tinygrad_mp.backend.normalizing import column_sums
 from tinygrad_mp.domains import Real, Sampler
 from tinygrad_mp.errors import DTypeError, ShapeError
 from tinygrad_mp.ops.elementwise import add
 from tinygrad_mp.ops.linalg import matmul
 from tinygrad_mp.ops.movement import reshape, transpose
 from tinygrad_mp.primitive import primitive
+from tinygrad_mp.tape import TensorBase
 
 
 def _case(sampler: Sampler) -> Any:
@@ -24,12 +26,25 @@ def _composed_without_bias(x: Any, weight: Any) -> Any:
     return matmul(x, transpose(weight, 0, 1))
 
 
+# Backward is mostly given matrices, not tensors: what records would take as long as a small product itself.
+
+
 def _to_input(g: Any, weight: Any) -> Any:
-    return matmul(g, weight)
+    return product(g, weight) if _is_plain_matrix(g) else matmul(g, weight)
 
 
 def _to_weight(g: Any, x: Any) -> Any:
+    if _is_plain_matrix(g):
+        return product(g.T, x)
     return matmul(transpose(_as_rows(g), 0, 1), _as_rows(x))
+
+
+def _to_bias(g: Any) -> Any:
+    return column_sums(g) if _is_plain_matrix(g) and g.flags.c_contiguous else g  # the engine sums over the rows
+
+
+def _is_plain_matrix(g: Any) -> bool:
+    return g.ndim == 2 and not isinstance(g, TensorBase)
 
 
 def _as_rows(x: Any) -> Any:
@@ -46,7 +61,7 @@ def _as_rows(x: Any) -> Any:
     reference=_composed,
     x=_to_input,
     weight=_to_weight,
-    bias=lambda g: g,
+    bias=_to_bias,
 )
 def _linear(x: Real, weight: Real, bias: Real) -> Any:
     """``x @ weight.T + bias``; the engine sums the bias's cotangent over the rows."""
