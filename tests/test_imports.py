@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 import tinygrad_mp as tg
-from tinygrad_mp import ops
+from tinygrad_mp import later, ops
 from tinygrad_mp.primitive import primitive
 from tinygrad_mp.registry import REGISTRY
 
@@ -123,3 +123,20 @@ def test_the_package_offers_its_decorator_version_and_registry() -> None:
 def test_a_name_that_does_not_exist_is_an_attribute_error() -> None:
     with pytest.raises(AttributeError, match="no attribute 'tensro'"):
         _ = tg.tensro
+
+
+def test_names_that_are_fetched_later_exist_and_are_listed() -> None:
+    for table, offered in ((later.FUNCTIONS, tg), (later.METHODS, tg.Tensor)):
+        for name, module, there in later.entries(table):
+            assert getattr(offered, name) is getattr(importlib.import_module(f"tinygrad_mp.{module}"), there)
+            assert name in dir(offered)
+    for name, _, _ in later.entries(later.IN_PLACE):
+        assert callable(getattr(tg.Tensor, name + "_"))
+
+
+def test_a_name_cannot_be_offered_twice() -> None:
+    class Owner:
+        abs = None
+
+    with pytest.raises(TypeError, match="Owner already has abs"):
+        later.offer(Owner, {"ops": "abs"})

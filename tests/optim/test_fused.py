@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
 from typing import Any
 
 import numpy as np
@@ -160,3 +162,52 @@ def test_another_device_gives_the_same(
         assert same_bits([parameter.cpu() for parameter in parameters], expected)
     finally:
         unregister_backend("strict")
+
+
+def _disturbances() -> dict[str, Any]:
+    def reload(optimizer: Any, _: list[Any]) -> None:
+        optimizer.load_state_dict(copy.deepcopy(optimizer.state_dict()))
+
+    def reverse(optimizer: Any, _: list[Any]) -> None:
+        optimizer.param_groups[0]["params"].reverse()
+
+    def replace_memory(optimizer: Any, parameters: list[Any]) -> None:
+        entries = optimizer.state[parameters[1]]
+        entries["exp_avg"] = tg.tensor(entries["exp_avg"].array.copy())
+
+    def skip_one(_: Any, parameters: list[Any]) -> None:
+        parameters[0].requires_grad_(False)
+
+    return {"reload": reload, "reverse": reverse, "replace memory": replace_memory, "skip one": skip_one}
+
+
+@pytest.mark.parametrize("what", _disturbances())
+def test_state_that_lies_together_follows_whatever_happens_to_it(what: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = []
+    for small in (fused.SMALL, 0):  # together, and each by itself
+        monkeypatch.setattr(fused, "SMALL", small)
+        parameters = leaves()
+        optimizer = optim.Adam(parameters, lr=0.01)
+        train(optimizer, parameters, range(3))
+        kept = optimizer.state[parameters[2]]["exp_avg"]
+        _disturbances()[what](optimizer, parameters)
+        train(optimizer, parameters, range(3, 6))
+        if what != "reload":
+            assert optimizer.state[parameters[2]]["exp_avg"] is kept
+        found.append([*parameters, *(optimizer.state[p]["exp_avg_sq"] for p in parameters)])
+    for together, alone in zip(*found, strict=True):
+        np.testing.assert_allclose(together.array, alone.array, rtol=1e-6)
+
+
+def test_a_copy_of_an_optimizer_shares_no_state_with_it() -> None:
+    parameters = leaves()
+    optimizer = optim.Adam(parameters, lr=0.01)
+    train(optimizer, parameters, range(2))
+    for other in (copy.deepcopy(optimizer), pickle.loads(pickle.dumps(optimizer))):
+        theirs = other.param_groups[0]["params"]
+        before = [optimizer.state[p]["exp_avg"].array.copy() for p in parameters]
+        train(other, theirs, range(2, 4))
+        for p, state in zip(parameters, before, strict=True):
+            np.testing.assert_array_equal(optimizer.state[p]["exp_avg"].array, state)
+        assert len(theirs) == len(parameters)
+        assert not any(np.shares_memory(a.array, b.array) for a, b in zip(theirs, parameters, strict=True))
