@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from tinygrad_mp import autograd, cuda
 from tinygrad_mp import later as _later
+from tinygrad_mp.absent import missing as _missing
 from tinygrad_mp.autograd import grad
 from tinygrad_mp.backend import Device as device
 from tinygrad_mp.backend import get_num_threads, set_num_threads
@@ -55,6 +56,8 @@ from tinygrad_mp.dtypes import (
     uint8,
 )
 from tinygrad_mp.errors import (
+    AbsentError,
+    AbsentImportError,
     DataFormatError,
     DeviceError,
     DTypeError,
@@ -233,7 +236,7 @@ def __getattr__(name: str) -> Any:
     if name in _LATER:
         value = globals()[name] = _as_function(_later.fetch(*_LATER[name]))
         return value
-    raise AttributeError(f"module 'tinygrad_mp' has no attribute {name!r}")
+    raise _missing("", name)
 
 
 def __dir__() -> list[str]:
@@ -242,6 +245,8 @@ def __dir__() -> list[str]:
 
 __all__ = [
     "REGISTRY",
+    "AbsentError",
+    "AbsentImportError",
     "DTypeError",
     "DataFormatError",
     "DeviceError",

@@ -26,6 +26,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 from weakref import ref
 
+from tinygrad_mp.absent import lookup
 from tinygrad_mp.backend import as_array_on, xp
 from tinygrad_mp.errors import ShapeError, TapeError
 from tinygrad_mp.grad_mode import enable_grad, no_grad
@@ -254,3 +255,6 @@ def retain_grad(tensor: TensorBase) -> None:
     if not any(getattr(hook, "keeps_gradient", False) for hook in tensor.node.hooks or ()):  # type: ignore[union-attr]
         hooks = add_hook(tensor, keep)
         hooks.hook.keeps_gradient = True
+
+
+__getattr__ = lookup("autograd")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tinygrad_mp import backend
+from tinygrad_mp.absent import lookup
 from tinygrad_mp.backend import as_device
 
 __all__ = ["device_count", "is_available", "synchronize"]
@@ -31,3 +32,6 @@ def device_count() -> int:
 def synchronize(device: Any = None) -> None:
     """Wait until the device has done all that was asked of it. DeviceError, with the remedy, without CUDA."""
     backend.synchronize(as_device("cuda" if device is None else device))
+
+
+__getattr__ = lookup("cuda")

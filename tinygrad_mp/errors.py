@@ -17,6 +17,8 @@ if TYPE_CHECKING:  # imported when an error is made, so that importing the packa
     import ast
 
 __all__ = [
+    "AbsentError",
+    "AbsentImportError",
     "DTypeError",
     "DataFormatError",
     "DeviceError",
@@ -102,8 +104,16 @@ class SettingError(TinygradError, ValueError):
     """A setting, such as a learning rate or a probability, lies outside what makes sense."""
 
 
-class UnsupportedError(TinygradError, TypeError):
-    """A function, an argument or a protocol of Python or NumPy that this tensor does not support."""
+class UnsupportedError(TinygradError, NotImplementedError, TypeError):
+    """A function, an argument or a protocol of Python, NumPy or PyTorch that this package does not support."""
+
+
+class AbsentError(UnsupportedError, AttributeError):
+    """A name that PyTorch has and this package leaves out; ``fix`` says what to use instead."""
+
+
+class AbsentImportError(UnsupportedError, ImportError):
+    """A name that PyTorch has and this package leaves out, in ``from tinygrad_mp import name``."""
 
 
 class DataFormatError(TinygradError, ValueError):
@@ -219,7 +229,12 @@ def _read_stack(frame: Any) -> _Scene:
         if user is None and inside and not between:
             name = _public_name(frame)
             entry = entry if name is None else (frame, name)
-        elif user is None and not inside and frame.f_globals.get("__name__", "").partition(".")[0] != "numpy":
+        elif (
+            user is None
+            and not inside
+            and not code.co_filename.startswith("<frozen ")
+            and frame.f_globals.get("__name__", "").partition(".")[0] != "numpy"
+        ):
             user = frame
         frame = frame.f_back
     place = None if user is None else _place(user) + _layer(layers)

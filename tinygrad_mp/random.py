@@ -15,6 +15,7 @@ from typing import Any
 import numpy
 
 from tinygrad_mp import dtypes
+from tinygrad_mp.absent import lookup
 from tinygrad_mp.backend import as_device, device_of, to_numpy
 from tinygrad_mp.backend.normals import fill_normal, portable_log
 from tinygrad_mp.backend.random_bits import (
@@ -416,3 +417,6 @@ def multinomial(
         picks = [numpy.argsort(row, kind="stable")[:count] for row in keys]
     chosen = numpy.array(picks, dtype=numpy.int64).reshape(*weights.shape[:-1], count)
     return finish(chosen, input.device)
+
+
+__getattr__ = lookup("random")

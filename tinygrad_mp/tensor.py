@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, Self
 
 from tinygrad_mp import autograd, dtypes, ops
+from tinygrad_mp.absent import mark_absent
 from tinygrad_mp.backend import Device, array_on, as_device, device_of
 from tinygrad_mp.backend.normals import fill_normal
 from tinygrad_mp.backend.random_bits import fill_bernoulli, fill_uniform
@@ -404,3 +405,4 @@ def _rebuild(cls: type, array: Any, requires_grad: bool, device: Device) -> Any:
 
 
 set_plain_class(Tensor)
+mark_absent(Tensor)

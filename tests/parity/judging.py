@@ -100,7 +100,7 @@ def _compare_tensors(found: Any, expected: Any, what: str) -> None:
 
 
 def compare_arrays(found: Any, expected: Any, tolerance: float, what: str) -> None:
-    """Raise WrongError unless the entries agree to ``tolerance``, relative to the largest of them but for small ones."""
+    """Raise WrongError unless the entries agree to ``tolerance``, relative to their size or that of the largest."""
     if expected.dtype.kind not in "fc":
         if not numpy.array_equal(found, expected):
             raise WrongError(f"{what}: {_first(found, expected, found != expected)}")

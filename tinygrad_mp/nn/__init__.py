@@ -1,5 +1,6 @@
 """Layers, containers and losses, under PyTorch's names."""
 
+from tinygrad_mp.absent import lookup
 from tinygrad_mp.nn import functional, init, utils
 from tinygrad_mp.nn.activations import (
     ELU,
@@ -123,3 +124,5 @@ __all__ = [
     "init",
     "utils",
 ]
+
+__getattr__ = lookup("nn")

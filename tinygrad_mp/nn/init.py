@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy
 
+from tinygrad_mp.absent import lookup
 from tinygrad_mp.backend import array_on, device_of
 from tinygrad_mp.backend.normals import fill_normal
 from tinygrad_mp.errors import SettingError, ShapeError
@@ -134,3 +135,6 @@ def _fans(tensor: Any) -> tuple[int, int]:
 def _positive(fan: int) -> int:
     """``fan``, or 1 for a weight without entries, where nothing will be drawn."""
     return max(fan, 1)
+
+
+__getattr__ = lookup("nn.init")

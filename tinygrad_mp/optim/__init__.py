@@ -1,7 +1,6 @@
 """Optimizers, under PyTorch's names."""
 
-from typing import Any
-
+from tinygrad_mp.absent import lookup
 from tinygrad_mp.optim.adam import Adam, AdamW
 from tinygrad_mp.optim.moments import Adamax, NAdam, RAdam
 from tinygrad_mp.optim.optimizer import Optimizer
@@ -24,15 +23,4 @@ __all__ = [
     "Rprop",
 ]
 
-_LEFT_OUT = {
-    "Adafactor": "AdamW, which keeps whole matrices of squares, or RMSprop",
-    "Muon": "SGD with nesterov=True, or AdamW",
-    "SparseAdam": "Adam: gradients are always dense here",
-}
-
-
-def __getattr__(name: str) -> Any:
-    """Say what to use instead of an optimizer that is left out."""
-    if name in _LEFT_OUT:
-        raise NotImplementedError(f"optim.{name} is left out\n  fix: use {_LEFT_OUT[name]}")
-    raise AttributeError(f"module 'tinygrad_mp.optim' has no attribute {name!r}")
+__getattr__ = lookup("optim")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from tinygrad_mp.absent import lookup
 from tinygrad_mp.errors import ShapeError
 from tinygrad_mp.gradients import clip_grad_norm_, clip_grad_value_
 from tinygrad_mp.nn.utils import rnn
@@ -36,3 +37,6 @@ def vector_to_parameters(vec: Any, parameters: Iterable[Any]) -> None:
         parameter.array[...] = vec.array[start:stop].reshape(parameter.shape)
         mark_written(parameter.array)
         start = stop
+
+
+__getattr__ = lookup("nn.utils")

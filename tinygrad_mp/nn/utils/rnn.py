@@ -7,6 +7,7 @@ from typing import Any, NamedTuple, Self
 
 import numpy
 
+from tinygrad_mp.absent import lookup
 from tinygrad_mp.creation import from_numpy, full
 from tinygrad_mp.dtypes import float16, float32, float64, int32, int64, uint8
 from tinygrad_mp.errors import DTypeError, SettingError, ShapeError, TinygradError
@@ -297,3 +298,6 @@ def _lengths(name: str, lengths: Any) -> Any:
 
 def _index(values: Any, like: Any) -> Any:
     return from_numpy(numpy.asarray(values, dtype="int64")).to(like.device)
+
+
+__getattr__ = lookup("nn.utils.rnn")
