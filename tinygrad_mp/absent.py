@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from importlib.util import find_spec
 from typing import Any, NoReturn
 
 from tinygrad_mp.errors import AbsentError, AbsentImportError
@@ -31,6 +30,8 @@ def missing(space: str, name: str) -> Exception:
     if name.startswith("_") or name not in NAMES.get(space, "").split():
         what = "type object 'Tensor'" if space == "Tensor" else f"module {home!r}"
         return AttributeError(f"{what} has no attribute {name!r}")
+    from importlib.util import find_spec
+
     from tinygrad_mp.left_out import reason
 
     why, instead = reason(space, name)

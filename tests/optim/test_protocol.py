@@ -206,7 +206,7 @@ def test_adagrad_has_its_state_before_the_first_step_as_pytorchs() -> None:
 
 @pytest.mark.parametrize("name", ["Adafactor", "Muon", "SparseAdam"])
 def test_what_is_left_out_names_the_alternative(name: str) -> None:
-    with pytest.raises(NotImplementedError, match=rf"optim.{name} is left out\n  fix: use"):
+    with pytest.raises(NotImplementedError, match=rf"optim.{name} is not here(.|\n)*fix: use"):
         getattr(optim, name)
 
 
