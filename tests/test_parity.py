@@ -106,6 +106,13 @@ def _slice_put_by_mask(x: Any, value: Any, index: Any) -> Any:
     return flat.reshape(x.shape)
 
 
+def _recurrence(x: Any, factor: Any, dim: int) -> Any:
+    x, parts = x.to(torch.result_type(x, factor)), []
+    for one, share in zip(x.unbind(dim), factor.unbind(dim), strict=True):
+        parts.append(one + share * parts[-1] if parts else one)
+    return torch.stack(parts, dim) if parts else x * 1
+
+
 def _windows(function: Any) -> Callable[..., Any]:
     return lambda x, kernel, **params: function(x, kernel_size=kernel, **params)
 
@@ -225,6 +232,13 @@ def _recurrent(function: Any, gates: int) -> Callable[..., Any]:
 
 COUNTERPARTS: dict[str, Callable[..., Any]] = {
     "add_into_zeros": _add_into_zeros,
+    "argsort": lambda x, dim, descending: torch.argsort(x, stable=True, dim=dim, descending=descending),
+    "last_numbers": lambda x: (~x.isnan()).sum(-1, keepdim=True).to(x.dtype) - 1,
+    "median_of_all": lambda x, skip_nan: torch.nanmedian(x) if skip_nan else torch.median(x),
+    "median_place": lambda x, dim, skip_nan: (torch.nanmedian if skip_nan else torch.median)(x, dim, True).indices,
+    "mode_place": lambda x, dim: torch.mode(x, dim, True).indices,
+    "recurrence": _recurrence,
+    "running_place": lambda x, dim, largest: (torch.cummax if largest else torch.cummin)(x, dim).indices,
     "all": _over_all_if_empty(torch.all),
     "amax": _over_all_if_empty(torch.amax),
     "amin": _over_all_if_empty(torch.amin),

@@ -181,7 +181,6 @@ from tinygrad_mp.ops import (
     unbind,
     unsqueeze,
     var,
-    where,
 )
 from tinygrad_mp.ops import (
     divide as div,
@@ -438,7 +437,6 @@ __all__ = [
     "unbind",
     "unsqueeze",
     "var",
-    "where",
     "zeros",
     "zeros_like",
 ]

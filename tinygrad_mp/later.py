@@ -11,13 +11,29 @@ from typing import Any
 
 FUNCTIONS: dict[str, str] = {
     "ops": "return_types",
+    "ops.counting": "argwhere bincount bucketize count_nonzero histc histogram nonzero searchsorted where",
+    "ops.cumulative": "cummax cummin cumprod cumulative_trapezoid diff logcumsumexp trapezoid trapz=trapezoid",
+    "ops.quantiles": "nanquantile quantile",
+    "ops.sorting": "argsort kthvalue median mode msort nanmedian sort topk",
+    "ops.statistics": "aminmax nanmean nansum renorm std_mean var_mean",
+    "ops.uniqueness": "isin unique unique_consecutive",
 }
 """Of the package itself: ``tinygrad_mp.<name>``."""
 
-METHODS: dict[str, str] = {}
+METHODS: dict[str, str] = {
+    "ops.counting": "argwhere bincount count_nonzero histc histogram nonzero where=tensor_where",
+    "ops.cumulative": "cummax cummin cumprod diff logcumsumexp",
+    "ops.quantiles": "nanquantile quantile",
+    "ops.sorting": "argsort kthvalue median mode msort nanmedian sort topk",
+    "ops.statistics": "aminmax nanmean nansum renorm",
+    "ops.uniqueness": "unique unique_consecutive",
+}
 """Methods of ``Tensor``."""
 
-IN_PLACE: dict[str, str] = {}
+IN_PLACE: dict[str, str] = {
+    "ops.cumulative": "cumprod",
+    "ops.statistics": "renorm",
+}
 """Methods of ``Tensor`` that write into it: listed without the underscore at their end."""
 
 

@@ -118,7 +118,6 @@ class Methods:
     minimum = ops.minimum
     clamp = ops.clamp
     clip = ops.clamp
-    where = ops.where
     floor = ops.floor
     ceil = ops.ceil
     round = ops.round
