@@ -1,6 +1,7 @@
 """Optimizers, under PyTorch's names."""
 
 from tinygrad_mp.absent import lookup
+from tinygrad_mp.optim import lr_scheduler
 from tinygrad_mp.optim.adam import Adam, AdamW
 from tinygrad_mp.optim.moments import Adamax, NAdam, RAdam
 from tinygrad_mp.optim.optimizer import Optimizer
@@ -21,6 +22,7 @@ __all__ = [
     "RAdam",
     "RMSprop",
     "Rprop",
+    "lr_scheduler",
 ]
 
 __getattr__ = lookup("optim")
