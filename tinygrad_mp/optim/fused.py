@@ -34,7 +34,7 @@ class FusedOptimizer(Optimizer):
         self._packs: dict[Any, _Pack] = {}
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_packs": {}}
+        return {**super().__getstate__(), "_packs": {}}
 
     # --- to be written by subclasses ---
 
