@@ -7,7 +7,8 @@
 >>> x.grad
 tensor([2., 4., 6.])
 
-Public names only. To understand the engine, read ``autograd.py`` first, then ``calls.py`` and ``ops/elementwise.py``.
+Public names only. To understand the engine, read ``autograd/__init__.py`` first, then ``calls.py`` and
+``ops/elementwise.py``.
 """
 
 from importlib import import_module

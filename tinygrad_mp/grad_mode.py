@@ -1,10 +1,15 @@
-"""Whether operations are recorded: ``no_grad``, ``enable_grad``, ``set_grad_enabled``. Each thread has its own."""
+"""Whether operations are recorded: ``no_grad``, ``enable_grad``, ``set_grad_enabled``, ``inference_mode``.
+
+Each thread has a mode of its own.
+"""
 
 from __future__ import annotations
 
 import functools
 import threading
-from collections.abc import Callable
+import types
+import warnings
+from collections.abc import Callable, Generator
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
@@ -15,6 +20,7 @@ class _GradMode(threading.local):
     """The mode of this thread; use :func:`recording` to ask, :func:`_set` to change it."""
 
     enabled = True
+    inference = False
 
 
 class _Switched:
@@ -47,6 +53,14 @@ def is_grad_enabled() -> bool:
     return grad_mode.enabled
 
 
+def _gives(function: Any) -> bool:
+    """Whether calling it makes a generator; ``inspect`` would say it too, but takes long to import."""
+    while isinstance(function, (functools.partial, types.MethodType)):
+        function = function.func if isinstance(function, functools.partial) else function.__func__
+    code = getattr(function, "__code__", None)
+    return code is not None and bool(code.co_flags & 0x20)
+
+
 class _SetGrad:
     """Context manager and decorator that sets the mode on entry and puts back what was there on exit."""
 
@@ -67,14 +81,49 @@ class _SetGrad:
 
     def __call__(self, function: _Function) -> _Function:
         if isinstance(function, type):
-            raise TypeError(f"decorate a function, not the class {function.__name__}")
+            warnings.warn(
+                f"decorating the class {function.__name__} makes a function of it: decorate its methods instead",
+                FutureWarning,
+                stacklevel=2,
+            )
+        elif _gives(function):
+            over: _Function = self._over_generator(function)
+            return over
 
-        @functools.wraps(function)
+        @functools.wraps(function, updated=() if isinstance(function, type) else ("__dict__",))
         def run(*args: Any, **kwargs: Any) -> Any:
-            with self:
+            with self._again():
                 return function(*args, **kwargs)
 
         return run  # type: ignore[return-value]
+
+    def _again(self) -> _SetGrad:
+        """Another context of the same kind: what one decorated may run in several threads at once."""
+        return type(self)()
+
+    def _over_generator(self, function: Any) -> Any:
+        """The mode holds while the generator runs, not while it waits at a ``yield``."""
+
+        @functools.wraps(function)
+        def run(*args: Any, **kwargs: Any) -> Generator[Any, Any, Any]:
+            inner = function(*args, **kwargs)
+            step, value = inner.send, None
+            while True:
+                try:
+                    with self._again():
+                        given = step(value)
+                except StopIteration as end:
+                    return end.value
+                try:
+                    step, value = inner.send, (yield given)
+                except GeneratorExit:
+                    with self._again():
+                        inner.close()
+                    raise
+                except BaseException as error:
+                    step, value = inner.throw, error
+
+        return run
 
     def __new__(cls, function: Any = None) -> Any:
         """``@no_grad`` without parentheses decorates at once."""
@@ -135,8 +184,57 @@ class set_grad_enabled(_SetGrad):
         _set(self.enabled)
         return self
 
+    def _again(self) -> set_grad_enabled:
+        return set_grad_enabled(self.enabled)
+
     def __call__(self, function: _Function) -> _Function:
         if self._outside is not None:
             _set(self._outside)
             self._outside = None
         return super().__call__(function)
+
+
+class inference_mode(_SetGrad):
+    """Do not record operations, as ``no_grad``; ``inference_mode(False)`` records them again.
+
+    Tensors made inside are ordinary ones: unlike PyTorch's, they may be used with gradients later.
+
+    >>> with inference_mode():
+    ...     is_grad_enabled(), is_inference_mode_enabled()
+    (False, True)
+    """
+
+    def __new__(cls, mode: Any = True) -> Any:
+        made = object.__new__(cls)
+        if isinstance(mode, bool):
+            return made
+        cls.__init__(made)
+        return made(mode)
+
+    def __init__(self, mode: Any = True) -> None:
+        super().__init__()
+        self._inference = mode if isinstance(mode, bool) else True
+        self.enabled = not self._inference
+        self._inference_before: list[bool] = []
+
+    def __enter__(self) -> Self:
+        self._inference_before.append(grad_mode.inference)
+        grad_mode.inference = self._inference
+        return super().__enter__()
+
+    def __exit__(self, *about: Any) -> None:
+        super().__exit__(*about)
+        grad_mode.inference = self._inference_before.pop()
+
+    def _again(self) -> inference_mode:
+        again: inference_mode = inference_mode(self._inference)
+        return again
+
+
+def is_inference_mode_enabled() -> bool:
+    """Whether this thread is inside of ``inference_mode``.
+
+    >>> is_inference_mode_enabled()
+    False
+    """
+    return grad_mode.inference

@@ -10,6 +10,7 @@ from importlib import import_module
 from typing import Any
 
 FUNCTIONS: dict[str, str] = {
+    "grad_mode": "inference_mode is_inference_mode_enabled",
     "ops": "return_types",
     "ops.counting": "argwhere bincount bucketize count_nonzero histc histogram nonzero searchsorted where",
     "ops.cumulative": "cummax cummin cumprod cumulative_trapezoid diff logcumsumexp trapezoid trapz=trapezoid",

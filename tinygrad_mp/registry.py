@@ -21,7 +21,7 @@ from tinygrad_mp.backend.blocks import blockwise
 from tinygrad_mp.dtypes import FLOATING, promote
 from tinygrad_mp.errors import DeviceError, DTypeError, IndexRangeError, ShapeError, TinygradError
 
-IS_G, MINUS_G, GIVEN_G, GIVEN_ONE, GIVEN_MANY, GIVEN_PARAMS = range(6)
+IS_G, MINUS_G, GIVEN_G, GIVEN_ONE, GIVEN_MANY, GIVEN_PARAMS, GIVEN_NODE, NOTHING = range(8)
 
 # Functions that do one operator and nothing else are replaced by the operator itself, which saves a Python call.
 _OPERATORS: dict[tuple[bytes, int], Callable[..., Any]] = {
@@ -60,8 +60,9 @@ Rule: TypeAlias = tuple[int, Callable[..., Any], int, tuple[int, ...], tuple[str
 """A VJP rule and where the values that it names are found: ``(kind, function, first, picks, params)``.
 
 ``kind`` says how to call it: not at all (the result is ``g``, or ``-g``, which may be subtracted instead), with ``g``
-alone, with one saved value (at ``first``), with several (at ``picks``), or with parameters too. A plain tuple, because
-backward takes one apart at every step.
+alone, with one saved value (at ``first``), with several (at ``picks``), or with parameters too; with the node itself,
+for what is no primitive; or not, because no gradient goes there. A plain tuple, because backward takes one apart at
+every step.
 """
 
 Links: TypeAlias = tuple[int, Callable[..., Any], int, tuple[int, ...], tuple[str, ...], int, Any]

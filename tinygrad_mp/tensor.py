@@ -202,7 +202,7 @@ class Tensor(Methods, NumpyProtocols, TensorBase):
 
         See :func:`tinygrad_mp.autograd.backward` for the parameters and errors.
         """
-        autograd.backward(self, gradient, retain_graph, create_graph, inputs)
+        autograd.backward(self, gradient, retain_graph, create_graph, inputs=inputs)
 
     def detach(self) -> Self:
         """A tensor over the same memory that is not on the tape."""

@@ -17,7 +17,18 @@ from typing import Any
 from tinygrad_mp.backend import as_array_on, is_array, xp
 from tinygrad_mp.errors import TapeError
 from tinygrad_mp.primitive import project
-from tinygrad_mp.registry import GIVEN_G, GIVEN_MANY, GIVEN_ONE, GIVEN_PARAMS, IS_G, MINUS_G, PART, Links
+from tinygrad_mp.registry import (
+    GIVEN_G,
+    GIVEN_MANY,
+    GIVEN_NODE,
+    GIVEN_ONE,
+    GIVEN_PARAMS,
+    IS_G,
+    MINUS_G,
+    NOTHING,
+    PART,
+    Links,
+)
 from tinygrad_mp.tape import Node, TensorBase, wrap
 from tinygrad_mp.writes import log as write_log
 from tinygrad_mp.writes import overwritten_since
@@ -117,8 +128,10 @@ def walk(
                         pulled = function(g)
                     elif kind == GIVEN_PARAMS:
                         pulled = function(g, *[saved[i] for i in picks], **{name: node.params[name] for name in names})
-                    else:
+                    elif kind == GIVEN_MANY:
                         pulled = function(g, *[saved[i] for i in picks])
+                    else:
+                        continue  # a custom function gave no gradient
                     if alike and op.elementwise:
                         pass  # the rule's result has the shape and dtype of g
                     elif pulled.shape != parent.shape or pulled.dtype is not parent.dtype:
@@ -217,11 +230,15 @@ def _ancestors_of(targets: set[Node], order: list[Node]) -> set[Node]:
 def _links_to_parts(node: Node, g: Any, saved: tuple[Any, ...]) -> Links | None:
     """The rules of a primitive of ``*arrays``: each returns its part of what the one rule computes."""
     op: Any = node.op
-    _, function, _, picks, names = op.rules[0]
-    parts = function(g, *[saved[i] for i in picks], **{name: node.params[name] for name in names})
+    kind, function, _, picks, names = op.rules[0]
+    if kind == GIVEN_NODE:
+        parts = function(g, node)
+    else:
+        parts = function(g, *[saved[i] for i in picks], **{name: node.params[name] for name in names})
     links: Links | None = None
     for position in reversed(node.rules):
-        links = (GIVEN_G, partial(_given, parts[position]), -1, (), (), position, links)
+        part = parts[position]
+        links = (NOTHING if part is None else GIVEN_G, partial(_given, part), -1, (), (), position, links)
     return links
 
 
@@ -250,7 +267,7 @@ def _fill_missing(node: Node, parts: list[Any]) -> tuple[Any, ...]:
 
 def _lift(node: Node, saved: tuple[Any, ...], g: Any) -> tuple[Any, ...]:
     """Saved arrays as tensors with their place on the tape, so that rules record what they compute from them."""
-    cls = (g[0] if isinstance(g, tuple) else g).result_class
+    cls = (g if isinstance(g, TensorBase) else next(part for part in g if part is not None)).result_class
 
     def lift(value: Any, origin: Node | None) -> Any:
         return wrap(cls, value, origin) if is_array(value) and value.dtype.kind in "fc" else value

@@ -22,21 +22,55 @@ primal.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from importlib import import_module
+from threading import RLock
 from typing import Any
 from weakref import ref
 
-from tinygrad_mp.absent import lookup
+from tinygrad_mp.absent import missing
 from tinygrad_mp.backend import as_array_on, xp
-from tinygrad_mp.errors import ShapeError, TapeError
-from tinygrad_mp.grad_mode import enable_grad, no_grad
+from tinygrad_mp.errors import SettingError, ShapeError, TapeError
+from tinygrad_mp.grad_mode import enable_grad, inference_mode, is_grad_enabled, no_grad, set_grad_enabled
 from tinygrad_mp.tape import Node, TensorBase, refresh, wrap
 from tinygrad_mp.walk import copied, walk
 from tinygrad_mp.writes import mark_written
 
+__all__ = ["backward", "enable_grad", "grad", "inference_mode", "is_grad_enabled", "no_grad", "set_grad_enabled"]
+
+_LATER = {
+    "Function": "autograd.function",
+    "Variable": "autograd.variable",
+    "detect_anomaly": "autograd.anomaly_mode",
+    "set_detect_anomaly": "autograd.anomaly_mode",
+    "gradcheck": "testing.torch_style",
+    "gradgradcheck": "testing.torch_style",
+}
+_MODULES = ("anomaly_mode", "function", "functional", "graph", "profiler", "variable")
+
+
+def __getattr__(name: str) -> Any:
+    """Import these when they are first asked for."""
+    if name in _MODULES:
+        return import_module(f"tinygrad_mp.autograd.{name}")
+    if name in _LATER:
+        value = globals()[name] = getattr(import_module(f"tinygrad_mp.{_LATER[name]}"), name)
+        return value
+    raise missing("autograd", name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_LATER, *_MODULES})
+
+
+_accumulating = RLock()
+"""Held while gradients are added to ``.grad``: a leaf may be shared by several threads."""
+
 
 def _roots(outputs: Sequence[Any], cotangents: Sequence[Any], create_graph: bool) -> dict[Node, Any]:
     """The nodes to start from with their cotangents, checked; ones for outputs of one element."""
+    if len(outputs) != len(cotangents):
+        raise TapeError(f"{len(outputs)} outputs and {len(cotangents)} gradients", fix="give one, or None, for each")
     roots: dict[Node, Any] = {}
     for position, (output, given) in enumerate(zip(outputs, cotangents, strict=True)):
         refresh(output)
@@ -65,7 +99,7 @@ def _roots(outputs: Sequence[Any], cotangents: Sequence[Any], create_graph: bool
 
 
 def _as_list(value: Any) -> list[Any]:
-    return list(value) if isinstance(value, (list, tuple)) else [value]
+    return [value] if hasattr(value, "shape") or not isinstance(value, Iterable) else list(value)
 
 
 def backward(
@@ -73,6 +107,7 @@ def backward(
     grad_tensors: Any = None,
     retain_graph: bool | None = None,
     create_graph: bool = False,
+    grad_variables: Any = None,
     inputs: Any = None,
 ) -> None:
     """Add the gradients of ``tensors`` to ``.grad`` of the leaves they depend on.
@@ -86,7 +121,9 @@ def backward(
         Keep the saved values for another backward. Default: the value of ``create_graph``.
     create_graph : bool, default False
         Record the backward pass itself, for derivatives of higher order.
-    inputs : sequence of Tensor, optional
+    grad_variables
+        An old name of ``grad_tensors``.
+    inputs : Tensor, sequence or dict of Tensor, optional
         Add to the gradients of these only.
 
     Errors
@@ -95,8 +132,16 @@ def backward(
     cotangent is missing or has another shape. In every case no ``.grad`` has been touched.
     """
     outputs = _as_list(tensors)
+    if grad_variables is not None:
+        if grad_tensors is not None:
+            raise TapeError("backward: grad_variables is an old name of grad_tensors, and both were given")
+        grad_tensors = grad_variables
     given = [None] * len(outputs) if grad_tensors is None else _as_list(grad_tensors)
-    chosen = None if inputs is None else _as_list(inputs)
+    chosen = None
+    if inputs is not None:
+        chosen = _as_list(inputs.values() if isinstance(inputs, Mapping) else inputs)
+        if not chosen:
+            raise TapeError("backward: inputs is empty", fix="leave it out to reach all leaves")
     with enable_grad() if create_graph else no_grad():
         arrived = walk(
             _roots(outputs, given, create_graph),
@@ -108,9 +153,10 @@ def backward(
             owners = ((node.tensor(), g) for node, g in arrived.items())  # type: ignore[attr-defined]
         else:
             owners = ((tensor, arrived.get(tensor.node)) for tensor in {id(t): t for t in chosen}.values())
-        for tensor, g in owners:
-            if tensor is not None and g is not None:
-                _accumulate(tensor, g, create_graph)
+        with _accumulating:
+            for tensor, g in owners:
+                if tensor is not None and g is not None:
+                    _accumulate(tensor, g, create_graph)
 
 
 def _accumulate(tensor: Any, g: Any, create_graph: bool) -> None:
@@ -148,28 +194,39 @@ def grad(
     grad_outputs: Any = None,
     retain_graph: bool | None = None,
     create_graph: bool = False,
-    allow_unused: bool = False,
+    only_inputs: bool = True,
+    allow_unused: bool | None = None,
+    is_grads_batched: bool = False,
     materialize_grads: bool = False,
-) -> tuple[Any, ...]:
+) -> Any:
     """Return the gradients of ``outputs`` with respect to ``inputs``; no ``.grad`` is touched.
 
     Parameters
     ----------
     outputs, inputs : Tensor or sequence of Tensor
-        Inputs may be leaves or values computed on the way.
+        Inputs may be leaves or values computed on the way; a dict of them is answered with a dict.
     grad_outputs : Tensor or sequence, optional
         Cotangents, of the outputs' shapes; may be left out for outputs of one element.
     retain_graph, create_graph
         As for :func:`backward`.
-    allow_unused : bool, default False
-        Return None for an input that no output depends on, instead of raising.
+    only_inputs : bool, default True
+        Only True has a meaning, as in PyTorch: gradients of other leaves are never added up here.
+    allow_unused : bool, optional
+        Return None for an input that no output depends on, instead of raising. Default: ``materialize_grads``.
+    is_grads_batched : bool, default False
+        ``grad_outputs`` have one axis more, in front: gradients for each entry of it, stacked. One walk for each.
     materialize_grads : bool, default False
-        Return zeros for such an input.
+        Return zeros for an unused input.
 
     Returns
     -------
     tuple of Tensor
         One for each input, with its shape, dtype and device.
+
+    Errors
+    ------
+    TapeError if nothing was recorded, an input was not used, or ``inputs`` is empty. SettingError if ``allow_unused``
+    is False though ``materialize_grads`` is True.
 
     >>> from tinygrad_mp import tensor
     >>> x = tensor(3.0, requires_grad=True)
@@ -178,15 +235,28 @@ def grad(
     >>> first.item(), second.item()
     (27.0, 18.0)
     """
+    if not only_inputs:
+        raise SettingError("grad: only_inputs=False means nothing any more", fix="call backward to add to all leaves")
+    if materialize_grads and allow_unused is False:
+        raise SettingError("grad: materialize_grads=True gives zeros for what allow_unused=False forbids")
+    if isinstance(inputs, Mapping):
+        options = (retain_graph, create_graph, only_inputs, allow_unused, is_grads_batched, materialize_grads)
+        return dict(zip(inputs, grad(outputs, list(inputs.values()), grad_outputs, *options), strict=True))
     sources, wanted = _as_list(outputs), _as_list(inputs)
+    if not wanted:
+        raise TapeError("grad: inputs is empty", fix="name the tensors whose gradients are wanted")
     given = [None] * len(sources) if grad_outputs is None else _as_list(grad_outputs)
+    retain = create_graph if retain_graph is None else retain_graph
+    if is_grads_batched:
+        batched = import_module("tinygrad_mp.autograd.functional").batched_grad
+        return batched(sources, wanted, given, retain, create_graph, allow_unused, materialize_grads)
     nodes = _nodes_of(wanted)
     with enable_grad() if create_graph else no_grad():
         arrived = walk(
             _roots(sources, given, create_graph),
             stops=nodes,
             create_graph=create_graph,
-            retain_graph=create_graph if retain_graph is None else retain_graph,
+            retain_graph=retain,
         )
     results: list[Any] = []
     for position, (tensor, node) in enumerate(zip(wanted, nodes, strict=True)):
@@ -250,11 +320,9 @@ def retain_grad(tensor: TensorBase) -> None:
     def keep(g: Any) -> None:
         alive = holder()
         if alive is not None:
-            _accumulate(alive, copied(g), create_graph=g.node is not None)
+            with _accumulating:
+                _accumulate(alive, copied(g), create_graph=g.node is not None)
 
     if not any(getattr(hook, "keeps_gradient", False) for hook in tensor.node.hooks or ()):  # type: ignore[union-attr]
         hooks = add_hook(tensor, keep)
         hooks.hook.keeps_gradient = True
-
-
-__getattr__ = lookup("autograd")
