@@ -210,7 +210,7 @@ from tinygrad_mp.registry import REGISTRY
 from tinygrad_mp.tensor import Tensor
 
 if TYPE_CHECKING:
-    from tinygrad_mp import data, nn, optim, testing
+    from tinygrad_mp import data, nn, optim, special, testing
 
 __version__ = "0.1.0"
 _OPS = "tinygrad_mp.ops."
@@ -231,7 +231,7 @@ _LATER = {name: (module, there) for name, module, there in _later.entries(_later
 
 def __getattr__(name: str) -> Any:
     """Import these when they are first asked for, so that importing the package stays fast."""
-    if name in ("data", "nn", "optim", "testing"):
+    if name in ("data", "nn", "optim", "special", "testing"):
         return import_module(f"tinygrad_mp.{name}")
     if name in _LATER:
         value = globals()[name] = _as_function(_later.fetch(*_LATER[name]))
@@ -240,7 +240,7 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_LATER, "data", "nn", "optim", "testing"})
+    return sorted({*globals(), *_LATER, "data", "nn", "optim", "special", "testing"})
 
 
 __all__ = [
@@ -415,6 +415,7 @@ __all__ = [
     "sign",
     "sin",
     "softmax",
+    "special",
     "split",
     "sqrt",
     "square",

@@ -29,6 +29,7 @@ __all__ = [
     "ShapeError",
     "TapeError",
     "TinygradError",
+    "UndefinedError",
     "UnsupportedError",
 ]
 
@@ -86,6 +87,10 @@ class ShapeError(TinygradError, ValueError):
 
 class DTypeError(TinygradError, TypeError):
     """A dtype is unknown, does not fit the operation, or does not fit another operand's."""
+
+
+class UndefinedError(DTypeError, NotImplementedError):
+    """An operation is not defined for a dtype, as the greatest common divisor of floating numbers."""
 
 
 class DeviceError(TinygradError):

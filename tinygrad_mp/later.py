@@ -12,28 +12,70 @@ from typing import Any
 FUNCTIONS: dict[str, str] = {
     "grad_mode": "inference_mode is_inference_mode_enabled",
     "ops": "return_types",
+    "ops.arithmetic": """
+        addcdiv addcmul bitwise_left_shift bitwise_right_shift copysign float_power fmax fmin fmod frac gcd heaviside
+        isneginf isposinf isreal lcm ldexp lerp nan_to_num nextafter positive rsub signbit
+        """,
     "ops.counting": "argwhere bincount bucketize count_nonzero histc histogram nonzero searchsorted where",
     "ops.cumulative": "cummax cummin cumprod cumulative_trapezoid diff logcumsumexp trapezoid trapz=trapezoid",
+    "ops.elementary": "fix=trunc",
+    "ops.elementwise": "absolute=abs divide multiply=mul negative=neg sgn=sign subtract=scaled_sub true_divide=div",
     "ops.quantiles": "nanquantile quantile",
+    "ops.selection": "clamp_max clamp_min clip=clamp",
     "ops.sorting": "argsort kthvalue median mode msort nanmedian sort topk",
+    "ops.special": "digamma erfc erfinv lgamma logit mvlgamma polygamma xlogy",
     "ops.statistics": "aminmax nanmean nansum renorm std_mean var_mean",
+    "ops.transcendental": """
+        acos acosh arccos=acos arccosh=acosh arcsin=asin arcsinh=asinh arctan2=atan2 arctan=atan arctanh=atanh asin
+        asinh atan atan2 atanh cosh deg2rad exp2 hypot log10 log2 logaddexp logaddexp2 rad2deg sinc sinh
+        """,
     "ops.uniqueness": "isin unique unique_consecutive",
 }
 """Of the package itself: ``tinygrad_mp.<name>``."""
 
 METHODS: dict[str, str] = {
+    "ops.arithmetic": """
+        __lshift__=bitwise_left_shift __rlshift__=left_shift_of __rrshift__=right_shift_of
+        __rshift__=bitwise_right_shift addcdiv addcmul bitwise_left_shift bitwise_right_shift copysign float_power fmax
+        fmin fmod frac gcd heaviside isneginf isposinf isreal lcm ldexp lerp nan_to_num nextafter positive signbit
+        """,
     "ops.counting": "argwhere bincount count_nonzero histc histogram nonzero where=tensor_where",
     "ops.cumulative": "cummax cummin cumprod diff logcumsumexp",
+    "ops.elementary": "fix=trunc",
+    "ops.elementwise": "sgn=sign",
     "ops.quantiles": "nanquantile quantile",
+    "ops.selection": "clamp_max clamp_min",
     "ops.sorting": "argsort kthvalue median mode msort nanmedian sort topk",
+    "ops.special": "digamma erfc erfinv lgamma logit mvlgamma polygamma xlogy",
     "ops.statistics": "aminmax nanmean nansum renorm",
+    "ops.transcendental": """
+        acos acosh arccos=acos arccosh=acosh arcsin=asin arcsinh=asinh arctan2=atan2 arctan=atan arctanh=atanh asin
+        asinh atan atan2 atanh cosh deg2rad exp2 hypot log10 log2 logaddexp logaddexp2 rad2deg sinc sinh
+        """,
     "ops.uniqueness": "unique unique_consecutive",
 }
 """Methods of ``Tensor``."""
 
 IN_PLACE: dict[str, str] = {
+    "ops.arithmetic": """
+        addcdiv addcmul bitwise_left_shift bitwise_right_shift copysign float_power fmod frac gcd heaviside lcm ldexp
+        lerp nan_to_num nextafter
+        """,
+    "ops.comparison": """
+        bitwise_and bitwise_not bitwise_or bitwise_xor eq ge gt le logical_and logical_not logical_or logical_xor lt ne
+        """,
     "ops.cumulative": "cumprod",
+    "ops.elementary": "erf expm1 fix=trunc trunc",
+    "ops.elementwise": """
+        absolute=abs divide floor_divide multiply=mul negative=neg sgn=sign sign subtract=scaled_sub true_divide=div
+        """,
+    "ops.selection": "clamp_max clamp_min clip=clamp",
+    "ops.special": "digamma erfc erfinv lgamma logit mvlgamma polygamma xlogy",
     "ops.statistics": "renorm",
+    "ops.transcendental": """
+        acos acosh arccos=acos arccosh=acosh arcsin=asin arcsinh=asinh arctan2=atan2 arctan=atan arctanh=atanh asin
+        asinh atan atan2 atanh cosh deg2rad exp2 hypot log10 log2 rad2deg sinc sinh
+        """,
 }
 """Methods of ``Tensor`` that write into it: listed without the underscore at their end."""
 

@@ -108,6 +108,14 @@ _TAIL_FLOAT64 = (
 _NO_TAIL = 40.0  # from here on both the tail and the density are 0 in every dtype
 
 
+def tail_by_density(size: Any) -> Any:
+    """``P(X > size) / density(size)`` for a standard normal X; ``size`` is not negative, of float32 or float64."""
+    above, below = _TAIL_FLOAT64 if size.dtype.itemsize == 8 else _TAIL_FLOAT32
+    quotient = _monic(size, constants(above, size))
+    quotient /= _monic(size, constants(below, size))
+    return quotient
+
+
 @kernel
 def gelu(x: Any, out: Any, slope: Any) -> None:
     """``x * P(X <= x)`` for a standard normal X; with ``t = |x|`` it is ``max(x, 0) - t * P(X > t)``."""
