@@ -299,6 +299,7 @@ COUNTERPARTS: dict[str, Callable[..., Any]] = {
     "sum": _over_all_if_empty(torch.sum),
     "sum_to": lambda x, shape: x.sum_to_size(shape),
     "take": lambda x, indices, axes, unique=False: x[_place(indices, axes, x.ndim)],
+    "tapped": lambda inputs: [x.clone() for x in inputs],
     "tile": lambda x, repeats: x.tile(repeats),
     "truncate_divide": lambda x, y: torch.div(x, y, rounding_mode="trunc"),
     "unfold": _windows(F.unfold),

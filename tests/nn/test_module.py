@@ -149,7 +149,7 @@ def test_train_and_eval_reach_every_module() -> None:
     net = nn.Sequential(Net(), nn.Dropout())
     assert not any(module.training for module in net.eval().modules())
     assert all(module.training for module in net.train().modules())
-    with pytest.raises(TypeError, match="train takes True or False"):
+    with pytest.raises(ValueError, match="train takes True or False"):
         net.train("yes")  # type: ignore[arg-type]
 
 

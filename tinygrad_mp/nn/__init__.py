@@ -41,7 +41,7 @@ from tinygrad_mp.nn.normalization import (
     LocalResponseNorm,
     RMSNorm,
 )
-from tinygrad_mp.nn.parameter import Parameter
+from tinygrad_mp.nn.parameter import Buffer, Parameter, UninitializedBuffer, UninitializedParameter
 from tinygrad_mp.nn.pooling import (
     AdaptiveAvgPool1d,
     AdaptiveAvgPool2d,
@@ -70,6 +70,7 @@ __all__ = [
     "BatchNorm1d",
     "BatchNorm2d",
     "BatchNorm3d",
+    "Buffer",
     "Conv1d",
     "Conv2d",
     "ConvTranspose1d",
@@ -119,6 +120,8 @@ __all__ = [
     "Softplus",
     "Tanh",
     "Unflatten",
+    "UninitializedBuffer",
+    "UninitializedParameter",
     "Upsample",
     "functional",
     "init",

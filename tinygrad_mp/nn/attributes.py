@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tinygrad_mp.nn.parameter import Parameter
+from tinygrad_mp.nn.parameter import Buffer, Parameter
 from tinygrad_mp.tensor import Tensor
 
 _REGISTRIES = ("_parameters", "_buffers", "_modules")
@@ -34,9 +34,13 @@ class Attributes:
 
     def __setattr__(self, name: str, value: Any) -> None:
         if isinstance(value, Parameter):
-            self._register("_parameters", name, value)
+            self._register_entry("_parameters", name, value)
         elif isinstance(value, Attributes):
-            self._register("_modules", name, value)
+            self._register_entry("_modules", name, value)
+        elif isinstance(value, Buffer):
+            self._register_entry("_buffers", name, value)
+            if not value.persistent:
+                self._non_persistent.add(name)
         else:
             for registry in _REGISTRIES:
                 entries = self.__dict__.get(registry)
@@ -59,7 +63,7 @@ class Attributes:
         registered = [name for registry in _REGISTRIES for name in self.__dict__.get(registry, ())]
         return sorted({*object.__dir__(self), *registered})
 
-    def _register(self, registry: str, name: str, value: Any) -> None:
+    def _register_entry(self, registry: str, name: str, value: Any) -> None:
         """Put ``value`` into a registry, and take the name out of wherever else it stood."""
         values = self.__dict__
         if registry not in values:
@@ -86,7 +90,7 @@ class Attributes:
         self._check_name(name, "_parameters")
         if param is not None and not isinstance(param, Parameter):
             raise _wrong_kind(self, "_parameters", name, param)
-        self._register("_parameters", name, param)
+        self._register_entry("_parameters", name, param)
 
     def register_buffer(self, name: str, tensor: Tensor | None, persistent: bool = True) -> None:
         """Add a tensor that moves and is saved with the module but is not learned.
@@ -102,7 +106,7 @@ class Attributes:
         self._check_name(name, "_buffers")
         if tensor is not None and not isinstance(tensor, Tensor):
             raise _wrong_kind(self, "_buffers", name, tensor)
-        self._register("_buffers", name, tensor)
+        self._register_entry("_buffers", name, tensor)
         if not persistent:
             self._non_persistent.add(name)
 
@@ -111,7 +115,7 @@ class Attributes:
         if module is not None and not isinstance(module, Attributes):
             raise _wrong_kind(self, "_modules", name, module)
         self._check_name(name, "_modules")
-        self._register("_modules", name, module)
+        self._register_entry("_modules", name, module)
 
     register_module = add_module
 

@@ -2,25 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any, NamedTuple, Self
+from collections.abc import Callable, Iterator
+from typing import Any, Self
 
 from tinygrad_mp import gradients
-from tinygrad_mp.autograd import RemovableHook
 from tinygrad_mp.dtypes import float16, float32, float64
-from tinygrad_mp.nn.attributes import Attributes
+from tinygrad_mp.errors import SettingError
 from tinygrad_mp.nn.moving import conversion, convert
 from tinygrad_mp.nn.parameter import Parameter
-from tinygrad_mp.nn.state import IncompatibleKeys, load
+from tinygrad_mp.nn.state import Saved
 from tinygrad_mp.tensor import Tensor
 
 
-class _Hook(NamedTuple):
-    function: Callable[..., Any]
-    with_kwargs: bool
-
-
-class Module(Attributes):
+class Module(Saved):
     """Base of all layers and models: assign parameters and layers to attributes, and write ``forward``.
 
     A :class:`Parameter` assigned to an attribute is registered as a parameter, a Module as a submodule; a tensor that
@@ -39,69 +33,10 @@ class Module(Attributes):
     """
 
     training: bool
-    _forward_pre_hooks: list[_Hook]
-    _forward_hooks: list[_Hook]
 
     def __init__(self) -> None:
         super().__init__()
-        self.__dict__.update(training=True, _forward_pre_hooks=[], _forward_hooks=[])
-
-    # --- calling ---
-
-    def _forward_is_missing(self, *args: Any, **kwargs: Any) -> Any:
-        raise NotImplementedError(f"{type(self).__name__} has no forward method")
-
-    forward: Callable[..., Any] = _forward_is_missing
-
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        """Run :meth:`forward`, with the hooks around it."""
-        if self._forward_pre_hooks or self._forward_hooks:
-            return self._call_with_hooks(args, kwargs)
-        return self.forward(*args, **kwargs)
-
-    def _call_with_hooks(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        for hook, with_kwargs in tuple(self._forward_pre_hooks):
-            answer = hook(self, args, kwargs) if with_kwargs else hook(self, args)
-            if answer is None:
-                continue
-            if not with_kwargs:
-                args = answer if isinstance(answer, tuple) else (answer,)
-            elif isinstance(answer, tuple) and len(answer) == 2:
-                args, kwargs = answer
-            else:
-                raise TypeError(f"a forward pre-hook with kwargs must return None or (args, kwargs), not {answer!r}")
-        output = self.forward(*args, **kwargs)
-        for hook, with_kwargs in tuple(self._forward_hooks):
-            answer = hook(self, args, kwargs, output) if with_kwargs else hook(self, args, output)
-            if answer is not None:
-                output = answer
-        return output
-
-    def register_forward_pre_hook(
-        self, hook: Callable[..., Any], *, prepend: bool = False, with_kwargs: bool = False
-    ) -> RemovableHook:
-        """Call ``hook(module, args)`` before ``forward``; what it returns, unless None, replaces the arguments.
-
-        With ``with_kwargs`` it is ``hook(module, args, kwargs)``, returning None or ``(args, kwargs)``.
-        ``prepend`` puts it before the hooks that are there. ``remove()`` on the result takes it off.
-        """
-        return _add_hook(self._forward_pre_hooks, _Hook(hook, with_kwargs), prepend)
-
-    def register_forward_hook(
-        self, hook: Callable[..., Any], *, prepend: bool = False, with_kwargs: bool = False
-    ) -> RemovableHook:
-        """Call ``hook(module, args, output)`` after ``forward``; what it returns, unless None, replaces the output.
-
-        With ``with_kwargs`` it is ``hook(module, args, kwargs, output)``. ``prepend`` and the result are as for
-        :meth:`register_forward_pre_hook`.
-
-        >>> from tinygrad_mp import nn, tensor
-        >>> layer = nn.ReLU()
-        >>> with layer.register_forward_hook(lambda module, args, output: output + 1):
-        ...     layer(tensor([-1.0, 2.0]))
-        tensor([1., 3.])
-        """
-        return _add_hook(self._forward_hooks, _Hook(hook, with_kwargs), prepend)
+        self.__dict__["training"] = True
 
     # --- walking ---
 
@@ -180,6 +115,26 @@ class Module(Attributes):
             module = found
         return module
 
+    def get_parameter(self, target: str) -> Parameter:
+        """The parameter at a path such as ``"encoder.0.weight"``. AttributeError if there is none."""
+        return _entry(self, target, Parameter, "_parameters")  # type: ignore[no-any-return]
+
+    def get_buffer(self, target: str) -> Tensor:
+        """The buffer at a path such as ``"norm.running_mean"``. AttributeError if there is none."""
+        return _entry(self, target, Tensor, "_buffers")  # type: ignore[no-any-return]
+
+    def set_submodule(self, target: str, module: Module, strict: bool = False) -> None:
+        """Put a module at a path; with ``strict`` one must be there already."""
+        if not target:
+            raise SettingError("set_submodule: the path is empty, a module cannot replace itself")
+        path, _, name = target.rpartition(".")
+        parent = self.get_submodule(path)
+        if strict and name not in parent._modules:
+            raise AttributeError(f"{target!r}: {type(parent).__name__} has no submodule {name!r}")
+        if not isinstance(module, Module):
+            raise SettingError(f"set_submodule takes a Module, not a {type(module).__name__}")
+        setattr(parent, name, module)
+
     def apply(self, fn: Callable[[Module], Any]) -> Self:
         """Call ``fn`` on every module below this one, then on this one. Returns self.
 
@@ -200,7 +155,7 @@ class Module(Attributes):
     def train(self, mode: bool = True) -> Self:
         """Set training mode, or evaluation mode, here and below; dropout and its kin ask for it. Returns self."""
         if not isinstance(mode, bool):
-            raise TypeError(f"train takes True or False, not {mode!r}")
+            raise SettingError(f"train takes True or False, not {mode!r}")
         for module in self.modules():
             module.training = mode
         return self
@@ -221,14 +176,33 @@ class Module(Attributes):
 
     # --- moving ---
 
-    def to(self, *args: Any, device: Any = None, dtype: Any = None, non_blocking: bool = False) -> Self:
+    def to(self, *args: Any, device: Any = None, dtype: Any = None, **ignored: Any) -> Self:
         """Move parameters and buffers to a device, to a floating dtype, or both; in place. Returns self.
 
         Called as ``to(device)``, ``to(dtype)``, ``to(device, dtype)``, ``to(tensor)`` or with keywords. Integer and
-        boolean buffers keep their dtype. ``non_blocking`` is accepted for PyTorch's sake and changes nothing.
+        boolean buffers keep their dtype. ``non_blocking`` and ``memory_format`` are accepted for PyTorch's sake and
+        change nothing.
         """
+        unknown = set(ignored) - {"non_blocking", "memory_format"}
+        if unknown:
+            raise TypeError(f"to() got unexpected keyword arguments {sorted(unknown)}")
         convert(self, conversion(args, device, dtype))
         return self
+
+    def to_empty(self, *, device: Any, recurse: bool = True) -> Self:
+        """Move to a device without regard to the values, which are then arbitrary. Returns self."""
+        return self.to(device=device)
+
+    def type(self, dst_type: Any) -> Self:
+        """Convert floating parameters and buffers to a dtype. Returns self."""
+        return self.to(dtype=dst_type)
+
+    def share_memory(self) -> Self:
+        """Do nothing: threads share memory anyway. Returns self."""
+        return self
+
+    def compile(self, *args: Any, **kwargs: Any) -> None:
+        """Do nothing: there is no compiler, and the module runs as it is."""
 
     def cpu(self) -> Self:
         """Move parameters and buffers to the CPU. Returns self."""
@@ -250,61 +224,21 @@ class Module(Attributes):
         """Convert floating parameters and buffers to float16. Returns self."""
         return self.to(dtype=float16)
 
-    # --- saving ---
-
-    def state_dict(
-        self, *, destination: dict[str, Any] | None = None, prefix: str = "", keep_vars: bool = False
-    ) -> dict[str, Any]:
-        """Parameters and persistent buffers by path, as detached tensors over the same memory.
-
-        ``prefix`` goes before every name; ``keep_vars`` gives the parameters themselves; ``destination`` is filled.
-
-        >>> from tinygrad_mp import nn
-        >>> {name: value.shape for name, value in nn.Linear(3, 2).state_dict().items()}
-        {'weight': (2, 3), 'bias': (2,)}
-        """
-        state = {} if destination is None else destination
-        for name, value in (*self._parameters.items(), *self._buffers.items()):
-            if value is not None and name not in self._non_persistent:
-                state[prefix + name] = value if keep_vars else value.detach()
-        for name, module in self._modules.items():
-            if module is not None:
-                module.state_dict(destination=state, prefix=f"{prefix}{name}.", keep_vars=keep_vars)
-        return state
-
-    def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True) -> IncompatibleKeys:
-        """Copy values into the parameters and buffers, which keep their memory, dtype and device.
-
-        Parameters
-        ----------
-        state_dict : mapping of str to Tensor or array
-        strict : bool, default True
-            Names must match exactly.
-
-        Returns
-        -------
-        IncompatibleKeys
-            ``missing_keys`` and ``unexpected_keys``; both empty if ``strict``.
-
-        Errors
-        ------
-        TinygradError listing all that does not fit, missing and unexpected names and wrong shapes; then nothing has
-        been changed.
-        """
-        return load(self, state_dict, strict)
-
     # --- showing ---
 
     def extra_repr(self) -> str:
         """What ``repr`` shows of this module besides its submodules; to be overridden."""
         return ""
 
+    def _get_name(self) -> str:
+        return self.__class__.__name__
+
     def _child_lines(self) -> list[str]:
         return [f"({name}): {_indent(repr(module))}" for name, module in self._modules.items()]
 
     def __repr__(self) -> str:
         extra, children = self.extra_repr(), self._child_lines()
-        name = type(self).__name__
+        name = self._get_name()
         if not children and "\n" not in extra:
             return f"{name}({extra})"
         lines = "\n  ".join([*extra.splitlines(), *children])
@@ -319,6 +253,11 @@ def _indent(text: str) -> str:
     return text.replace("\n", "\n  ")
 
 
-def _add_hook(hooks: list[_Hook], hook: _Hook, prepend: bool) -> RemovableHook:
-    hooks.insert(0 if prepend else len(hooks), hook)
-    return RemovableHook(hooks, hook)
+def _entry(module: Module, target: str, kind: Any, registry: str) -> Any:
+    path, _, name = target.rpartition(".")
+    module = module.get_submodule(path)
+    value = module.__dict__[registry].get(name)
+    if not isinstance(value, kind):
+        known = ", ".join(module.__dict__[registry]) or "none"
+        raise AttributeError(f"{target!r} is not one of the {registry[1:]} of {type(module).__name__}: {known}")
+    return value

@@ -8,7 +8,7 @@ from typing import Any
 from tinygrad_mp.backend import Device, array_on, as_device
 from tinygrad_mp.dtypes import FLOATING, NAMES, as_dtype
 from tinygrad_mp.errors import DTypeError
-from tinygrad_mp.nn.parameter import Parameter
+from tinygrad_mp.nn.parameter import Parameter, is_lazy
 from tinygrad_mp.tape import wrap
 from tinygrad_mp.tensor import Tensor
 
@@ -42,15 +42,20 @@ def convert(module: Any, function: Callable[[Any], Any]) -> None:
     converted: dict[int, Any] = {}
     for inner in module.modules():
         for name, buffer in inner._buffers.items():
-            if buffer is not None:
+            if is_lazy(buffer):
+                buffer.moved(function)
+            elif buffer is not None:
                 if id(buffer) not in converted:
                     array = function(buffer.array)
-                    converted[id(buffer)] = buffer if array is buffer.array else wrap(type(buffer), array)
+                    converted[id(buffer)] = buffer if array is buffer.array else wrap(Tensor, array)
                 inner._buffers[name] = converted[id(buffer)]
 
 
 def _replace(parameter: Parameter, function: Callable[[Any], Any]) -> None:
     """Give ``parameter`` and its gradient converted arrays; optimizers and other holders keep the same object."""
+    if is_lazy(parameter):
+        parameter.moved(function)  # type: ignore[attr-defined]
+        return
     array = function(parameter.array)
     if array is not parameter.array:
         parameter.data = wrap(Tensor, array)

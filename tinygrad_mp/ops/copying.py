@@ -7,6 +7,7 @@ from tinygrad_mp.backend import xp
 from tinygrad_mp.domains import Real, Sampler
 from tinygrad_mp.errors import ShapeError
 from tinygrad_mp.ops.axes import one_axis
+from tinygrad_mp.ops.elementwise import clone
 from tinygrad_mp.ops.movement import expand, located, reshape, sizes_of
 from tinygrad_mp.primitive import primitive, sum_to
 
@@ -190,3 +191,19 @@ def triu(input: Any, diagonal: int = 0) -> Any:
             [0., 0.]])
     """
     return _triu(input, diagonal=diagonal)
+
+
+# --- watching -------------------------------------------------------------------------------------------------------
+
+
+def _tapped_case(sampler: Sampler) -> Any:
+    return tuple(sampler.array(sampler.shape()) for _ in range(sampler.integer(1, 3))), {}
+
+
+@primitive(tensors=lambda g: [clone(one) for one in g], outputs=True, promotes=None, cases=_tapped_case)
+def tapped(*tensors: Real) -> tuple[Any, ...]:
+    """Copies of the tensors, made by one node of the tape: there their cotangents can be seen together.
+
+    Copies, so that what is done in place to one of them does not reach what it was copied from.
+    """
+    return tuple([tensor.copy() for tensor in tensors])
