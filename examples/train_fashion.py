@@ -12,12 +12,11 @@
 # Jupytext, or run its cells in an editor that knows `# %%`.
 
 # %%
-import argparse
 import sys
 from pathlib import Path
 
 import numpy
-from tqdm import tqdm
+from common import Options, Progress, accuracy, at_least_one, draw_learning, save_picture
 
 import tinygrad_mp as tg
 from tinygrad_mp import nn, optim
@@ -28,7 +27,7 @@ from tinygrad_mp.nn import functional as F
 # ## Options
 
 # %%
-parser = argparse.ArgumentParser(description="Train a convolutional network on Fashion-MNIST.")
+parser = Options("Train a convolutional network on Fashion-MNIST.", epochs=3, quick=2, output="train_fashion.png")
 parser.add_argument(
     "--data",
     type=Path,
@@ -36,22 +35,8 @@ parser.add_argument(
     metavar="DIR",
     help="where the four IDX files of Fashion-MNIST are (default %(default)s)",
 )
-parser.add_argument("--epochs", type=int, default=3, metavar="N", help="passes over the training images (default 3)")
-parser.add_argument("--limit", type=int, metavar="N", help="use the first N images only, to train and to test")
-parser.add_argument("--seed", type=int, default=0, help="the same seed gives the same numbers (default 0)")
-parser.add_argument(
-    "--quick", action="store_true", help="learn the digits of the package instead, to see that everything works"
-)
-parser.add_argument(
-    "--output", type=Path, default=Path("train_fashion.png"), metavar="FILE", help="picture of the loss curve"
-)
-in_a_notebook = "ipykernel" in sys.modules
-options = parser.parse_args([] if in_a_notebook else None)
-if options.epochs < 1:
-    parser.error("--epochs must be at least 1")
-if options.limit is not None and options.limit < 1:
-    parser.error("--limit must be at least 1")
-epochs = options.epochs
+parser.add_argument("--limit", type=at_least_one, metavar="N", help="use the first N images only, to train and to test")
+options = parser.parse()
 tg.manual_seed(options.seed)
 
 # %% [markdown]
@@ -115,18 +100,6 @@ model = Net()
 learning_rate = 0.03
 optimizer = optim.SGD(model.parameters(), lr=learning_rate, momentum=0.9)
 
-
-def accuracy(images, labels):
-    """Share of the images that the model reads right, in percent."""
-    right = 0
-    model.eval()
-    with tg.no_grad():
-        for start in range(0, len(images), 256):  # in parts, because what a convolution returns is large
-            part = slice(start, start + 256)
-            right += (model(images[part]).argmax(dim=1) == labels[part]).sum().item()
-    return 100 * right / len(images)
-
-
 # %% [markdown]
 # ## Training
 #
@@ -138,59 +111,45 @@ def accuracy(images, labels):
 # %%
 batch_size = 64
 steps = -(-len(train_images) // batch_size)  # rounded up: the last, smaller batch counts too
-losses = []
+total = options.epochs * steps
 
-# The bar shows in a terminal and keeps silent in a file or a pipe.
-with tqdm(total=epochs * steps, unit="step", disable=None, leave=False) as bar:
-    try:
-        for epoch in range(1, epochs + 1):
-            model.train()
-            right = 0
-            order = tg.randperm(len(train_images))
-            for start in range(0, len(order), batch_size):
-                batch = order[start : start + batch_size]
-                images, labels = train_images[batch], train_labels[batch]
-                optimizer.param_groups[0]["lr"] = learning_rate * (1 - len(losses) / (epochs * steps))
+with Progress(total) as progress:
+    for epoch in range(1, options.epochs + 1):
+        model.train()
+        right = 0
+        order = tg.randperm(len(train_images))
+        for start in range(0, len(order), batch_size):
+            batch = order[start : start + batch_size]
+            images, labels = train_images[batch], train_labels[batch]
+            optimizer.param_groups[0]["lr"] = learning_rate * (1 - progress.done / total)
 
-                logits = model(images)
-                loss = F.cross_entropy(logits, labels)
-                optimizer.zero_grad()
-                loss.backward()
-                optimizer.step()
+            logits = model(images)
+            loss = F.cross_entropy(logits, labels)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
 
-                right += (logits.argmax(dim=1) == labels).sum().item()
-                losses.append(loss.item())
-                bar.update()
-            mean_loss = sum(losses[-steps:]) / steps
-            test_accuracy = accuracy(test_images, test_labels)
-            bar.write(
-                f"epoch {epoch:2d}/{epochs}  loss {mean_loss:.4f}"
-                f"  train {100 * right / len(train_images):6.2f} %"
-                f"  test {test_accuracy:6.2f} %"
-            )
-    except KeyboardInterrupt:
-        bar.write(f"stopped after {len(losses)} of {epochs * steps} steps; this is what has been learnt so far")
-        test_accuracy = accuracy(test_images, test_labels)
+            right += (logits.argmax(dim=1) == labels).sum().item()
+            progress.step(loss=loss.item())
+        progress.write(
+            f"epoch {epoch:2d}/{options.epochs}  loss {progress.mean('loss', steps):.4f}"
+            f"  train {100 * right / len(train_images):6.2f} %"
+            f"  test {accuracy(model, test_images, test_labels):6.2f} %"
+        )
 
 # %% [markdown]
 # ## Result
+#
+# The picture shows the loss and test images that are still misread: shirts, coats and pullovers, above all.
 
 # %%
-print(f"test accuracy: {test_accuracy:.2f} %")
+print(f"test accuracy: {accuracy(model, test_images, test_labels):.2f} %")
 
-try:
-    from matplotlib.figure import Figure
-except ImportError:
-    print("no picture of the loss: matplotlib is not installed (python -m pip install matplotlib)")
-else:
-    figure = Figure(figsize=(7, 4), layout="constrained")
-    axes = figure.add_subplot(xlabel="step", ylabel="cross-entropy, log scale", title="Loss on the training batches")
-    axes.semilogy(range(1, len(losses) + 1), losses, linewidth=0.7, alpha=0.4, label="each batch")
-    epochs_done = [losses[start : start + steps] for start in range(0, len(losses), steps)]
-    ends = [min(steps * (n + 1), len(losses)) for n in range(len(epochs_done))]
-    means = [sum(part) / len(part) for part in epochs_done]
-    axes.semilogy(ends, means, marker="o", markersize=3, label="mean of an epoch")
-    axes.legend()
-    options.output.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(options.output, dpi=120)
-    print(f"loss curve: {options.output}")
+
+def draw(figure):
+    clothes = ["T-shirt", "trousers", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "boot"]
+    names = [str(digit) for digit in range(10)] if options.quick else clothes
+    draw_learning(figure, progress.history["loss"], steps, model, test_images, test_labels, names)
+
+
+save_picture(options.output, draw, size=(10, 4))

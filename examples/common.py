@@ -1,0 +1,210 @@
+"""What the examples have in common: options, progress, pictures, and the text that two of them learn."""
+
+import argparse
+import importlib
+import inspect
+import math
+import sys
+from collections import defaultdict
+from pathlib import Path
+
+import numpy
+from tqdm import tqdm
+
+import tinygrad_mp as tg
+
+IN_A_NOTEBOOK = "ipykernel" in sys.modules
+
+
+def at_least_one(text):
+    """The number that an option was given; argparse turns the error into one line for the user."""
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError("must be at least 1")
+    return number
+
+
+class Options(argparse.ArgumentParser):
+    """The command line of an example: --epochs or --steps, --seed, --quick and --output.
+
+    Give ``epochs`` or ``steps``, the default of a full run, and ``quick``, that of a short one.
+    """
+
+    def __init__(self, description, *, output, quick, epochs=None, steps=None):
+        super().__init__(description=description)
+        self.unit, full = ("steps", steps) if epochs is None else ("epochs", epochs)
+        self.defaults = {False: full, True: quick}
+        what = f"(default {full}, with --quick {quick})"
+        self.add_argument(
+            f"--{self.unit}", type=at_least_one, metavar="N", help=f"how many {self.unit} to learn {what}"
+        )
+        self.add_argument("--seed", type=int, default=0, help="the same seed gives the same numbers (default 0)")
+        self.add_argument("--quick", action="store_true", help="a short run, to see that everything works")
+        self.add_argument(
+            "--output", type=Path, default=Path(output), metavar="FILE", help="picture (default %(default)s)"
+        )
+
+    def parse(self):
+        """The options of this run; a notebook has the defaults."""
+        options = self.parse_args([] if IN_A_NOTEBOOK else None)
+        if getattr(options, self.unit) is None:
+            setattr(options, self.unit, self.defaults[options.quick])
+        return options
+
+
+class Progress:
+    """Counts steps and keeps the figures of each in ``history``; its bar keeps silent in a file or a pipe.
+
+    Ctrl-C ends the ``with`` block, not the program: what follows goes on with what has been learnt so far.
+    """
+
+    def __init__(self, total):
+        self.total, self.done = total, 0
+        self.history = defaultdict(list)
+
+    def __enter__(self):
+        self.bar = tqdm(total=self.total, unit="step", disable=None, leave=False)
+        return self
+
+    def step(self, **figures):
+        """Count a step, and keep its figures."""
+        for name, figure in figures.items():
+            self.history[name].append(figure)
+        self.bar.set_postfix({name: f"{figure:.3g}" for name, figure in figures.items()}, refresh=False)
+        self.bar.update()
+        self.done += 1
+
+    def mean(self, name, last):
+        """Mean of the last figures of this name."""
+        return sum(self.history[name][-last:]) / len(self.history[name][-last:])
+
+    def write(self, line):
+        """Print a line above the bar, at once."""
+        self.bar.write(line)
+        sys.stdout.flush()
+
+    def __exit__(self, kind, error, traceback):
+        self.bar.close()
+        if kind is not KeyboardInterrupt:
+            return False
+        print(f"stopped after {self.done} of {self.total} steps; this is what has been learnt so far", flush=True)
+        return True
+
+
+def predictions(model, images):
+    """The class that the model sees in each image, in evaluation mode."""
+    model.eval()
+    with tg.no_grad():  # in parts, because what a convolution returns is large
+        return tg.cat([model(part).argmax(dim=1) for part in images.split(256)])
+
+
+def accuracy(model, images, labels):
+    """Share of the images that the model reads right, in percent."""
+    return 100 * (predictions(model, images) == labels).float().mean().item()
+
+
+def save_picture(path, draw, size=(7, 4)):
+    """Let ``draw(figure)`` draw with matplotlib, and save that; say so where matplotlib is not installed."""
+    try:
+        from matplotlib.figure import Figure
+    except ImportError:
+        print("no picture: matplotlib is not installed (python -m pip install matplotlib)")
+        return
+    figure = Figure(figsize=size, layout="constrained")
+    draw(figure)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, dpi=120)
+    print(f"picture: {path}")
+    if IN_A_NOTEBOOK:
+        from IPython.display import Image, display
+
+        display(Image(filename=path))
+
+
+def draw_history(axes, figures, every, label, color="C0"):
+    """Each figure as a faint line, and the mean of ``every`` in a row as a strong one."""
+    axes.plot(range(1, len(figures) + 1), figures, linewidth=0.7, alpha=0.3, color=color)
+    parts = [figures[start : start + every] for start in range(0, len(figures), every)]
+    middles = [every * n + (len(part) + 1) / 2 for n, part in enumerate(parts)]
+    axes.plot(middles, [sum(part) / len(part) for part in parts], marker="o", markersize=3, color=color, label=label)
+
+
+def draw_learning(figure, losses, every, model, images, labels, names):
+    """Left the loss of a classifier, right the first dozen of the square images that it misreads."""
+    left, right = figure.subfigures(1, 2)
+    axes = left.add_subplot(xlabel="step", ylabel="cross-entropy", title="Loss on the training batches", yscale="log")
+    draw_history(axes, losses, every, "mean of an epoch")
+    axes.legend()
+    found, side = predictions(model, images), math.isqrt(images[0].numel())
+    misread = (found != labels).nonzero().flatten().tolist()
+    right.suptitle(f"{len(misread)} of {len(images)} test images are misread")
+    for place, n in enumerate(misread[:12]):
+        axes = right.add_subplot(3, 4, place + 1)
+        axes.imshow(images[n].reshape(side, side), cmap="gray_r")
+        axes.set_title(f"{names[labels[n]]}, read as {names[found[n]]}", fontsize=7)
+        axes.axis("off")
+
+
+def mosaic(images, columns):
+    """Images (n, height, width) as one, in rows of ``columns``, with a gap of a pixel that stays empty (NaN)."""
+    images = numpy.asarray(images)
+    count, height, width = images.shape
+    rows = -(-count // columns)
+    canvas = numpy.full((rows * (height + 1) - 1, columns * (width + 1) - 1), numpy.nan)
+    for n, image in enumerate(images):
+        top, left = n // columns * (height + 1), n % columns * (width + 1)
+        canvas[top : top + height, left : left + width] = image
+    return canvas
+
+
+# Pure Python and prose enough; none of them changes anything when it is imported.
+DOCUMENTED = (
+    "argparse collections configparser contextlib csv dataclasses datetime decimal difflib fractions functools "
+    "inspect itertools json logging math pathlib random re shutil statistics subprocess tempfile textwrap threading"
+)
+
+
+def documentation():
+    """What the docstrings of Python's standard library say, in one text of a few hundred thousand characters."""
+    found = {}  # a dictionary, as a set that keeps the order
+
+    def visit(thing):
+        text = getattr(thing, "__doc__", None)
+        if isinstance(text, str):
+            found[inspect.cleandoc(text)] = True
+        if inspect.isclass(thing):
+            for member in vars(thing).values():
+                if callable(member) or isinstance(member, property):
+                    visit(member)
+
+    for name in DOCUMENTED.split():
+        module = importlib.import_module(name)
+        visit(module)
+        for member in vars(module).values():
+            if getattr(member, "__module__", None) == name:
+                visit(member)
+    if not found:
+        sys.exit("Python drops its docstrings when it runs with -OO: run this example without")
+    return "".join(character for character in "\n\n\n".join(found) if character == "\n" or " " <= character <= "~")
+
+
+class Text:
+    """A text as numbers, one for each character: nine tenths to learn from, the rest to test on."""
+
+    def __init__(self, text):
+        self.characters = sorted(set(text))
+        self.numbers = {character: n for n, character in enumerate(self.characters)}
+        numbers = self.encode(text)
+        self.train, self.test = numbers[: len(numbers) * 9 // 10], numbers[len(numbers) * 9 // 10 :]
+
+    def encode(self, text):
+        return tg.tensor([self.numbers[character] for character in text])
+
+    def decode(self, numbers):
+        return "".join(self.characters[n] for n in numbers)
+
+    def batch(self, part, count, length):
+        """``count`` stretches from random places, and the same ones a character later: both (count, length)."""
+        starts = tg.randint(0, len(part) - length, (count, 1))
+        places = starts + tg.arange(length)
+        return part[places], part[places + 1]
