@@ -15,6 +15,8 @@ from importlib import import_module
 from types import FunctionType as _FunctionType
 from typing import TYPE_CHECKING, Any
 
+from numpy import dtype
+
 from tinygrad_mp import autograd, cuda
 from tinygrad_mp import later as _later
 from tinygrad_mp.absent import missing as _missing
@@ -207,6 +209,7 @@ from tinygrad_mp.random import (
     set_rng_state,
 )
 from tinygrad_mp.registry import REGISTRY
+from tinygrad_mp.sizes import Size
 from tinygrad_mp.tensor import Tensor
 
 if TYPE_CHECKING:
@@ -215,7 +218,8 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 _OPS = "tinygrad_mp.ops."
 
-inf, nan, pi = float("inf"), float("nan"), 3.141592653589793
+inf, nan, pi, e = float("inf"), float("nan"), 3.141592653589793, 2.718281828459045
+newaxis = None
 half, float, double = float16, float32, float64
 short, int, long = int16, int32, int64
 
@@ -256,6 +260,7 @@ __all__ = [
     "MissingPackageError",
     "SettingError",
     "ShapeError",
+    "Size",
     "TapeError",
     "Tensor",
     "TinygradError",
@@ -298,6 +303,8 @@ __all__ = [
     "div",
     "dot",
     "double",
+    "dtype",
+    "e",
     "einsum",
     "empty",
     "empty_like",
@@ -372,6 +379,7 @@ __all__ = [
     "narrow",
     "ne",
     "neg",
+    "newaxis",
     "nn",
     "no_grad",
     "norm",

@@ -240,7 +240,7 @@ def empty(*sizes: Any, size: Any = None, dtype: Any = None, device: Any = None, 
     """Whatever lies in memory; parameters as for :func:`zeros`.
 
     >>> empty(2, 0).shape
-    (2, 0)
+    Size([2, 0])
     """
     chosen = get_default_dtype() if dtype is None else as_dtype(dtype)
     shape = size_of("empty", sizes, size)

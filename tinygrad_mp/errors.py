@@ -271,7 +271,7 @@ def _public_name(frame: Any) -> str | None:
     if name == "__init__":
         return type(frame.f_locals.get("self")).__name__
     if name.startswith("__"):
-        return "" if name.startswith("__array") else name.strip("_")
+        return "" if name.startswith(("__array", "__call")) else name.strip("_")
     return None if name.startswith(("_", "<")) else name
 
 

@@ -109,7 +109,7 @@ def _of_many(function: Callable[..., Any], method: bool) -> Callable[..., Any]:
                 keywords_of = _parameters(function).keywords
             if not keywords.keys() <= keywords_of:
                 return _sorted_out(function, given, keywords, method)
-        if given and isinstance(given[0], TensorBase):
+        if method or (given and isinstance(given[0], TensorBase)):
             return function(*given, **keywords)
         return _sorted_out(function, given, keywords, method)
 

@@ -10,7 +10,16 @@ from importlib import import_module
 from typing import Any
 
 FUNCTIONS: dict[str, str] = {
+    "formats": "channels_last channels_last_3d contiguous_format memory_format preserve_format strided",
     "grad_mode": "inference_mode is_inference_mode_enabled",
+    "inquiry": (
+        "can_cast finfo get_default_device iinfo is_complex is_conj is_floating_point is_inference is_nonzero "
+        "is_same_size is_signed is_storage is_tensor numel promote_types set_default_device typename"
+    ),
+    "legacy": (
+        "BoolTensor ByteTensor CharTensor DoubleTensor FloatTensor HalfTensor IntTensor LongTensor ShortTensor "
+        "set_default_tensor_type"
+    ),
     "ops": "return_types",
     "ops.arithmetic": """
         addcdiv addcmul bitwise_left_shift bitwise_right_shift copysign float_power fmax fmin fmod frac gcd heaviside
@@ -34,6 +43,8 @@ FUNCTIONS: dict[str, str] = {
 """Of the package itself: ``tinygrad_mp.<name>``."""
 
 METHODS: dict[str, str] = {
+    "inquiry": "is_complex is_conj is_inference is_nonzero is_same_size is_signed",
+    "legacy": "new",
     "ops.arithmetic": """
         __lshift__=bitwise_left_shift __rlshift__=left_shift_of __rrshift__=right_shift_of
         __rshift__=bitwise_right_shift addcdiv addcmul bitwise_left_shift bitwise_right_shift copysign float_power fmax

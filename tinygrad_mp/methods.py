@@ -22,7 +22,7 @@ def _or_not_implemented(compare: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _method(call: Callable[..., Any]) -> Callable[..., Any]:
-    return flexible(call, method=True)
+    return flexible(call, method=True) if call.__module__.startswith(ops.__name__) else call
 
 
 def _writing(call: Callable[..., Any]) -> Callable[..., Any]:

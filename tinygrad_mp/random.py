@@ -165,7 +165,7 @@ def rand(
     requires_grad : bool, default False
 
     >>> rand(2, 3).shape
-    (2, 3)
+    Size([2, 3])
     """
     array = numpy.empty(size_of("rand", sizes, size), floating_dtype("rand", dtype))
     fill_uniform(array, 0.0, 1.0, generator)
@@ -183,7 +183,7 @@ def randn(
     """Normal numbers with mean 0 and standard deviation 1; parameters as for :func:`rand`.
 
     >>> randn(2, 3).shape
-    (2, 3)
+    Size([2, 3])
     """
     array = numpy.empty(size_of("randn", sizes, size), floating_dtype("randn", dtype))
     fill_normal(array, 0.0, 1.0, generator)
@@ -239,7 +239,7 @@ def normal(
     SettingError if a standard deviation is negative. ShapeError if size is missing or not wanted.
 
     >>> normal(0.0, 2.0, (3, 2)).shape
-    (3, 2)
+    Size([3, 2])
     """
     tensors = [value for value in (mean, std) if isinstance(value, TensorBase)]
     if not tensors:

@@ -54,13 +54,17 @@ class Node:
     cotangent: Any
     state: object
 
-    @property
     def name(self) -> str:
         """The name of the primitive; "leaf" where gradients arrive."""
         return self.op.name if self.op is not None else "leaf"
 
+    @property
+    def next_functions(self) -> tuple[tuple[Node, int], ...]:
+        """The nodes of the inputs that need a gradient, as PyTorch gives them: each with the number of the output."""
+        return tuple((parent, 0) for parent in self.parents)
+
     def __repr__(self) -> str:
-        return f"<{self.name}>"
+        return f"<{self.name()}>"
 
 
 class Leaf(Node):
@@ -73,6 +77,11 @@ class Leaf(Node):
         self.parents, self.saved = (), ()
         self.shape, self.dtype, self.index = tensor.array.shape, tensor.array.dtype, next_index()
         self.tensor = ref(tensor)
+
+    @property
+    def variable(self) -> TensorBase | None:
+        """The tensor whose gradient arrives here, if it still lives."""
+        return self.tensor()
 
 
 class TensorBase:

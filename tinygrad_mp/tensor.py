@@ -16,13 +16,24 @@ from tinygrad_mp.dtypes import DIFFERENTIABLE, DType, as_dtype
 from tinygrad_mp.errors import DTypeError, IndexRangeError, ShapeError, TapeError, UnsupportedError
 from tinygrad_mp.formatting import format_tensor
 from tinygrad_mp.interop import NumpyProtocols, host_array
+from tinygrad_mp.later import fetch
 from tinygrad_mp.layout import is_contiguous, settle, strides
 from tinygrad_mp.methods import Methods
 from tinygrad_mp.mutation import copy_into, fill_in_place, set_item
+from tinygrad_mp.sizes import KNOWN_SIZES, Size
 from tinygrad_mp.tape import Leaf, Node, TensorBase, refresh, wrap
 
 
-class Tensor(Methods, NumpyProtocols, TensorBase):
+class TensorType(type):
+    """The class of ``Tensor``: calling that is PyTorch's old way to make one. The engine goes round it (calls.py)."""
+
+    def __call__(cls, *args: Any, **options: Any) -> Any:
+        if cls.__init__ is object.__init__:  # type: ignore[misc]
+            return fetch("legacy", "tensor_of")(cls, args, options)
+        return super().__call__(*args, **options)
+
+
+class Tensor(Methods, NumpyProtocols, TensorBase, metaclass=TensorType):
     """An n-dimensional array that remembers how it was made. Make one with :func:`tinygrad_mp.tensor`.
 
     Attributes
@@ -47,10 +58,9 @@ class Tensor(Methods, NumpyProtocols, TensorBase):
     # --- what it is -------------------------------------------------------------------------------------------------
 
     @property
-    def shape(self) -> tuple[int, ...]:
+    def shape(self) -> Size:
         """The size along each axis."""
-        shape: tuple[int, ...] = self.array.shape
-        return shape
+        return KNOWN_SIZES[self.array.shape]
 
     @property
     def dtype(self) -> DType:
@@ -288,7 +298,7 @@ class Tensor(Methods, NumpyProtocols, TensorBase):
     def item(self) -> Any:
         """The one entry as a Python number. ShapeError if there are more."""
         if self.numel() != 1:
-            raise ShapeError(f"item() on a tensor of shape {self.shape}", fix="use .tolist(), or index it first")
+            raise ShapeError(f"item() on a tensor of shape {self.array.shape}", fix="use .tolist(), or index it first")
         return self.array.item()
 
     def tolist(self) -> Any:
@@ -348,7 +358,7 @@ class Tensor(Methods, NumpyProtocols, TensorBase):
     def __bool__(self) -> bool:
         if self.numel() != 1:
             raise ShapeError(
-                f"the truth value of a tensor of shape {self.shape} is ambiguous", fix="use .any() or .all()"
+                f"the truth value of a tensor of shape {self.array.shape} is ambiguous", fix="use .any() or .all()"
             )
         return bool(self.array.item())
 

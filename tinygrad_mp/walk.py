@@ -202,7 +202,7 @@ def _set_aside() -> list[tuple[Node, Any, object]]:
 
 def _two_walks(node: Node) -> TapeError:
     return TapeError(
-        f"two threads run backward through {node.name} at the same time", fix="let one finish before the other begins"
+        f"two threads run backward through {node.name()} at the same time", fix="let one finish before the other begins"
     )
 
 
@@ -303,14 +303,14 @@ def _refuse_overwritten(node: Node) -> None:
             if is_array(array) and overwritten_since(array, node.index):
                 what = "its output" if name == "out" else f"its input {name}"
                 raise TapeError(
-                    f"backward of {node.name} needs {what} {array.shape}, but an in-place operation overwrote it",
+                    f"backward of {node.name()} needs {what} {array.shape}, but an in-place operation overwrote it",
                     fix="do not change it in place before backward, or change a clone: x = x.clone()",
                 )
 
 
 def _freed(node: Node) -> TapeError:
     return TapeError(
-        f"backward a second time through {node.name}: the first pass freed what it had saved",
+        f"backward a second time through {node.name()}: the first pass freed what it had saved",
         fix="pass retain_graph=True to the first backward, or compute the output anew",
     )
 

@@ -56,7 +56,7 @@ class MultiheadAttention(Module):
     >>> x = randn(2, 5, 8)
     >>> out, weights = nn.MultiheadAttention(8, 2, batch_first=True)(x, x, x)
     >>> out.shape, weights.shape
-    ((2, 5, 8), (2, 5, 5))
+    (Size([2, 5, 8]), Size([2, 5, 5]))
     """
 
     in_proj_weight: Parameter | None

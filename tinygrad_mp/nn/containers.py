@@ -180,7 +180,7 @@ class ParameterList(_Numbered):
         return entry if isinstance(entry, Parameter) else Parameter(entry)
 
     def _child_lines(self) -> list[str]:
-        return [f"({i}): Parameter of shape {entry.shape}, {entry.dtype}" for i, entry in enumerate(self)]
+        return [f"({i}): Parameter of shape {tuple(entry.shape)}, {entry.dtype}" for i, entry in enumerate(self)]
 
 
 class ModuleDict(Module):

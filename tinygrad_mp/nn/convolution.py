@@ -196,7 +196,7 @@ class Conv2d(_Forward):
 
     >>> from tinygrad_mp import nn, ones
     >>> nn.Conv2d(3, 8, 3, padding=1)(ones(2, 3, 5, 5)).shape
-    (2, 8, 5, 5)
+    Size([2, 8, 5, 5])
     """
 
     axes = 2
@@ -207,7 +207,7 @@ class Conv1d(_Forward):
 
     >>> from tinygrad_mp import nn, ones
     >>> nn.Conv1d(3, 8, 3)(ones(2, 3, 5)).shape
-    (2, 8, 3)
+    Size([2, 8, 3])
     """
 
     axes = 1
@@ -239,7 +239,7 @@ class ConvTranspose2d(_Transposed):
 
     >>> from tinygrad_mp import nn, ones
     >>> nn.ConvTranspose2d(3, 8, 2, stride=2)(ones(2, 3, 5, 5)).shape
-    (2, 8, 10, 10)
+    Size([2, 8, 10, 10])
     """
 
     axes = 2
@@ -250,7 +250,7 @@ class ConvTranspose1d(_Transposed):
 
     >>> from tinygrad_mp import nn, ones
     >>> nn.ConvTranspose1d(3, 8, 2, stride=2)(ones(2, 3, 5)).shape
-    (2, 8, 10)
+    Size([2, 8, 10])
     """
 
     axes = 1

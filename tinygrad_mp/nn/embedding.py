@@ -43,7 +43,7 @@ class Embedding(Module):
 
     >>> from tinygrad_mp import nn, tensor
     >>> nn.Embedding(10, 3)(tensor([[1, 2], [3, 4]])).shape
-    (2, 2, 3)
+    Size([2, 2, 3])
     """
 
     weight: Parameter

@@ -125,7 +125,7 @@ def _fans(tensor: Any) -> tuple[int, int]:
     """How many numbers go into, and out of, each unit of a weight (out, in, *window)."""
     if tensor.ndim < 2:
         raise ShapeError(
-            f"a weight of shape {tensor.shape} has no fan-in and fan-out: two axes at least are needed",
+            f"a weight of shape {tuple(tensor.shape)} has no fan-in and fan-out: two axes at least are needed",
             fix="use init.uniform_ or init.normal_ for vectors",
         )
     window = math.prod(tensor.shape[2:])

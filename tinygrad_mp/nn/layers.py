@@ -48,7 +48,7 @@ class Linear(Module):
 
     >>> from tinygrad_mp import nn, ones
     >>> nn.Linear(3, 2)(ones(5, 3)).shape
-    (5, 2)
+    Size([5, 2])
     """
 
     weight: Parameter
@@ -89,7 +89,7 @@ class Flatten(Module):
 
     >>> from tinygrad_mp import nn, ones
     >>> nn.Flatten()(ones(2, 3, 4)).shape
-    (2, 12)
+    Size([2, 12])
     """
 
     def __init__(self, start_dim: int = 1, end_dim: int = -1) -> None:
@@ -108,7 +108,7 @@ class Unflatten(Module):
 
     >>> from tinygrad_mp import nn, ones
     >>> nn.Unflatten(1, (3, 4))(ones(2, 12)).shape
-    (2, 3, 4)
+    Size([2, 3, 4])
     """
 
     def __init__(self, dim: int, unflattened_size: Any) -> None:

@@ -164,7 +164,7 @@ class BatchNorm2d(_BatchNorm):
 
     >>> from tinygrad_mp import nn, randn
     >>> nn.BatchNorm2d(3)(randn(2, 3, 4, 4)).shape
-    (2, 3, 4, 4)
+    Size([2, 3, 4, 4])
     """
 
     axes = (4,)
@@ -263,7 +263,7 @@ class GroupNorm(_Normalization):
 
     >>> from tinygrad_mp import nn, randn
     >>> nn.GroupNorm(2, 6)(randn(3, 6, 5)).shape
-    (3, 6, 5)
+    Size([3, 6, 5])
     """
 
     def __init__(
@@ -403,7 +403,7 @@ class LocalResponseNorm(Module):
 
     >>> from tinygrad_mp import nn, ones
     >>> nn.LocalResponseNorm(2)(ones(1, 4, 3, 3)).shape
-    (1, 4, 3, 3)
+    Size([1, 4, 3, 3])
     """
 
     def __init__(self, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0) -> None:

@@ -42,7 +42,7 @@ class MaxPool2d(_MaxPool):
 
     >>> from tinygrad_mp import nn, ones
     >>> nn.MaxPool2d(2)(ones(1, 3, 4, 6)).shape
-    (1, 3, 2, 3)
+    Size([1, 3, 2, 3])
     """
 
     def forward(self, input: Any) -> Any:
@@ -54,7 +54,7 @@ class MaxPool1d(_MaxPool):
 
     >>> from tinygrad_mp import nn, ones
     >>> nn.MaxPool1d(2)(ones(1, 3, 6)).shape
-    (1, 3, 3)
+    Size([1, 3, 3])
     """
 
     def forward(self, input: Any) -> Any:
@@ -70,7 +70,7 @@ class AvgPool2d(Module):
 
     >>> from tinygrad_mp import nn, ones
     >>> nn.AvgPool2d(2)(ones(1, 3, 4, 6)).shape
-    (1, 3, 2, 3)
+    Size([1, 3, 2, 3])
     """
 
     def __init__(
@@ -100,7 +100,7 @@ class AvgPool1d(Module):
 
     >>> from tinygrad_mp import nn, ones
     >>> nn.AvgPool1d(2)(ones(1, 3, 6)).shape
-    (1, 3, 3)
+    Size([1, 3, 3])
     """
 
     def __init__(
@@ -139,7 +139,7 @@ class AdaptiveAvgPool2d(_Adaptive):
 
     >>> from tinygrad_mp import nn, ones
     >>> nn.AdaptiveAvgPool2d(1)(ones(2, 3, 7, 5)).shape
-    (2, 3, 1, 1)
+    Size([2, 3, 1, 1])
     """
 
     def forward(self, input: Any) -> Any:
@@ -151,7 +151,7 @@ class AdaptiveAvgPool1d(_Adaptive):
 
     >>> from tinygrad_mp import nn, ones
     >>> nn.AdaptiveAvgPool1d(2)(ones(2, 3, 7)).shape
-    (2, 3, 2)
+    Size([2, 3, 2])
     """
 
     def forward(self, input: Any) -> Any:
@@ -163,7 +163,7 @@ class AdaptiveMaxPool2d(_Adaptive):
 
     >>> from tinygrad_mp import nn, ones
     >>> nn.AdaptiveMaxPool2d((2, None))(ones(2, 3, 7, 5)).shape
-    (2, 3, 2, 5)
+    Size([2, 3, 2, 5])
     """
 
     def __init__(self, output_size: Any, return_indices: bool = False) -> None:

@@ -252,7 +252,7 @@ class RNN(RNNBase):
     >>> from tinygrad_mp import nn, randn
     >>> out, h = nn.RNN(3, 4, num_layers=2)(randn(5, 2, 3))
     >>> out.shape, h.shape
-    ((5, 2, 4), (2, 2, 4))
+    (Size([5, 2, 4]), Size([2, 2, 4]))
     """
 
     def __init__(
@@ -293,7 +293,7 @@ class GRU(RNNBase):
     >>> from tinygrad_mp import nn, randn
     >>> out, h = nn.GRU(3, 4, bidirectional=True, batch_first=True)(randn(2, 5, 3))
     >>> out.shape, h.shape
-    ((2, 5, 8), (2, 2, 4))
+    (Size([2, 5, 8]), Size([2, 2, 4]))
     """
 
     def __init__(
@@ -330,7 +330,7 @@ class LSTM(RNNBase):
     >>> from tinygrad_mp import nn, randn
     >>> out, (h, c) = nn.LSTM(3, 4)(randn(5, 2, 3))
     >>> out.shape, h.shape, c.shape
-    ((5, 2, 4), (1, 2, 4), (1, 2, 4))
+    (Size([5, 2, 4]), Size([1, 2, 4]), Size([1, 2, 4]))
     """
 
     def __init__(
@@ -438,7 +438,7 @@ class RNNCell(RNNCellBase):
 
     >>> from tinygrad_mp import nn, randn
     >>> nn.RNNCell(3, 4)(randn(2, 3)).shape
-    (2, 4)
+    Size([2, 4])
     """
 
     def __init__(
@@ -465,7 +465,7 @@ class GRUCell(RNNCellBase):
 
     >>> from tinygrad_mp import nn, randn
     >>> nn.GRUCell(3, 4)(randn(2, 3)).shape
-    (2, 4)
+    Size([2, 4])
     """
 
     def __init__(
@@ -484,7 +484,7 @@ class LSTMCell(RNNCellBase):
     >>> from tinygrad_mp import nn, randn
     >>> h, c = nn.LSTMCell(3, 4)(randn(2, 3))
     >>> h.shape, c.shape
-    ((2, 4), (2, 4))
+    (Size([2, 4]), Size([2, 4]))
     """
 
     states = 2

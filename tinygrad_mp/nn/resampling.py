@@ -13,7 +13,7 @@ class Upsample(Module):
 
     >>> from tinygrad_mp import nn, ones
     >>> nn.Upsample(scale_factor=2, mode="bilinear")(ones(1, 3, 4, 5)).shape
-    (1, 3, 8, 10)
+    Size([1, 3, 8, 10])
     """
 
     def __init__(

@@ -142,7 +142,7 @@ def bmm(input: Any, mat2: Any) -> Any:
 
     >>> from tinygrad_mp import bmm, ones
     >>> bmm(ones(5, 1, 2), ones(5, 2, 3)).shape
-    (5, 1, 3)
+    Size([5, 1, 3])
     """
     _require("bmm", input, mat2, 3, 3)
     if input.shape[0] != mat2.shape[0]:

@@ -96,7 +96,7 @@ def flatten(input: Any, start_dim: int = 0, end_dim: int = -1) -> Any:
 
     >>> from tinygrad_mp import flatten, zeros
     >>> flatten(zeros(2, 3, 4), 1).shape
-    (2, 12)
+    Size([2, 12])
     """
     shape = input.shape
     if not shape:
@@ -115,7 +115,7 @@ def squeeze(input: Any, dim: Any = None) -> Any:
 
     >>> from tinygrad_mp import squeeze, zeros
     >>> squeeze(zeros(1, 2, 1)).shape, squeeze(zeros(1, 2, 1), (0, 1)).shape
-    ((2,), (2, 1))
+    (Size([2]), Size([2, 1]))
     """
     shape = input.shape
     if dim is None:
@@ -129,7 +129,7 @@ def unsqueeze(input: Any, dim: int) -> Any:
 
     >>> from tinygrad_mp import unsqueeze, zeros
     >>> unsqueeze(zeros(2, 3), -1).shape
-    (2, 3, 1)
+    Size([2, 3, 1])
     """
     shape = input.shape
     axis = one_axis(dim, len(shape) + 1)
@@ -192,7 +192,7 @@ def permute(input: Any, *dims: Any) -> Any:
 
     >>> from tinygrad_mp import permute, zeros
     >>> permute(zeros(2, 3, 4), 2, 0, -2).shape
-    (4, 2, 3)
+    Size([4, 2, 3])
     """
     ndim = input.ndim
     given = sizes_of(dims)
@@ -207,7 +207,7 @@ def reverse_axes(input: Any) -> Any:
 
     >>> from tinygrad_mp import zeros
     >>> zeros(2, 3).T.shape
-    (3, 2)
+    Size([3, 2])
     """
     ndim = input.ndim
     return _transpose(input, dim0=0, dim1=1) if ndim == 2 else _permute(input, dims=tuple(range(ndim - 1, -1, -1)))
@@ -218,7 +218,7 @@ def matrix_transpose(input: Any) -> Any:
 
     >>> from tinygrad_mp import zeros
     >>> zeros(5, 2, 3).mT.shape
-    (5, 3, 2)
+    Size([5, 3, 2])
     """
     ndim = input.ndim
     if ndim < 2:
@@ -231,7 +231,7 @@ def movedim(input: Any, source: Any, destination: Any) -> Any:
 
     >>> from tinygrad_mp import movedim, zeros
     >>> movedim(zeros(2, 3, 4), 0, -1).shape
-    (3, 4, 2)
+    Size([3, 4, 2])
     """
     ndim = input.ndim
     moved = [one_axis(axis, ndim) for axis in (source if isinstance(source, (tuple, list)) else (source,))]
@@ -303,7 +303,7 @@ def contiguous(input: Any) -> Any:
 
     >>> from tinygrad_mp import zeros
     >>> zeros(2, 3).T.contiguous().view(6).shape
-    (6,)
+    Size([6])
     """
     ordered = is_contiguous(input) if isinstance(input, TensorBase) else input.flags.c_contiguous
     return input if ordered else _contiguous(input)

@@ -289,7 +289,7 @@ def pixel_unshuffle(input: Any, downscale_factor: int) -> Any:
     >>> from tinygrad_mp import ones
     >>> from tinygrad_mp.nn import functional as F
     >>> F.pixel_unshuffle(ones(5, 3, 4, 6), 2).shape
-    (5, 12, 2, 3)
+    Size([5, 12, 2, 3])
     """
     r = _factor("pixel_unshuffle", input, downscale_factor)
     *batch, channels, height, width = input.shape

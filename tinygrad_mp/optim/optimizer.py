@@ -123,13 +123,13 @@ class Optimizer(Hooked):
                 raise TypeError(f"{name}: parameter {position} is a {type(parameter).__name__}, not a tensor")
             if not parameter.is_leaf:
                 raise SettingError(
-                    f"{name}: parameter {position}, shape {parameter.shape}, is the result of {parameter.node!r}; "
-                    "only leaves can be optimized",
+                    f"{name}: parameter {position}, shape {parameter.array.shape}, is the result of "
+                    f"{parameter.node!r}; only leaves can be optimized",
                     fix="pass the tensors it was computed from, or x.detach().requires_grad_()",
                 )
             if id(parameter) in known:
                 raise SettingError(
-                    f"{name}: parameter {position} of the group, shape {parameter.shape}, is there twice",
+                    f"{name}: parameter {position} of the group, shape {parameter.array.shape}, is there twice",
                     fix="list each tensor once, in one group",
                 )
             known.add(id(parameter))
@@ -209,7 +209,7 @@ class Optimizer(Hooked):
     def _mismatch(self, parameter: Any) -> Exception:
         found, wanted = parameter.grad, parameter
         kind, what, has, needs = (
-            (ShapeError, "shape", found.shape, wanted.shape)
+            (ShapeError, "shape", tuple(found.shape), tuple(wanted.shape))
             if found.shape != wanted.shape
             else (DTypeError, "dtype", found.dtype, wanted.dtype)
             if found.dtype != wanted.dtype
@@ -298,7 +298,8 @@ class Optimizer(Hooked):
             return copy.deepcopy(value)
         if shaped and array.shape != parameter.shape:
             raise ShapeError(
-                f"{type(self).__name__}.load_state_dict: {key} has shape {array.shape}, its parameter {parameter.shape}"
+                f"{type(self).__name__}.load_state_dict: {key} has shape {array.shape}, "
+                f"its parameter {parameter.array.shape}"
             )
         if array.shape == parameter.shape:
             restored = zeros_like(parameter)  # its entries lie in memory in the parameter's order

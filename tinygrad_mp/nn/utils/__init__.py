@@ -20,7 +20,7 @@ def parameters_to_vector(parameters: Iterable[Any]) -> Any:
 
     >>> from tinygrad_mp import nn
     >>> parameters_to_vector(nn.Linear(3, 2).parameters()).shape
-    (8,)
+    Size([8])
     """
     return cat([parameter.reshape(-1) for parameter in parameters])
 
