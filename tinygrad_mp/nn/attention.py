@@ -170,7 +170,9 @@ class MultiheadAttention(Module):
             weights = F.dropout(weights, p, p > 0)
             out = weights @ v
         else:
-            out, weights = F.scaled_dot_product_attention(q, k, v, mask, p), None
+            hinted = is_causal and key_padding_mask is None and not added  # then no mask need be read
+            out = F.scaled_dot_product_attention(q, k, v, None if hinted else mask, p, hinted)
+            weights = None
         out = self.out_proj(out.transpose(1, 2).reshape(batch, targets, self.embed_dim))
         if weights is not None and average_attn_weights:
             weights = weights.mean(dim=1)
