@@ -268,6 +268,8 @@ COUNTERPARTS: dict[str, Callable[..., Any]] = {
     "fold_dim": _fold_dim,
     "gather": lambda x, index, dim: torch.gather(x, dim, index),
     "gru": _recurrent(torch.gru, 3),
+    "hardsigmoid": lambda x: F.relu6(x + 3) / 6,  # PyTorch's own has one derivative only
+    "hardtanh": lambda x, low, high: F.hardtanh(x, low, high),
     "kept": lambda x, mask: torch.where(mask, x, torch.zeros((), dtype=x.dtype)),
     "erfcx": torch.special.erfcx,
     "lgamma": _from_afar(torch.lgamma, lambda x: -torch.log(x)),
@@ -286,6 +288,7 @@ COUNTERPARTS: dict[str, Callable[..., Any]] = {
     "polygamma": _from_afar(lambda x, n: torch.polygamma(n, x), _polygamma_step),
     "pool_spread": _pool_spread,
     "pool_sum": _pool_sum,
+    "prelu": lambda x, slope: torch.where(x > 0, x, x * slope),
     "put": lambda x, value, indices, axes: _put(x, value, _place(indices, axes, x.ndim)),
     "reshape": lambda x, shape: x.reshape(shape),
     "rnn": _recurrent(None, 1),
@@ -448,6 +451,7 @@ def test_agrees_with_pytorch(name: str, dtype: str, data: st.DataObject) -> None
 OTHERWISE = {
     "all": {"uint8"},  # always bool; PyTorch keeps uint8 from its days before bool
     "any": {"uint8"},
+    "hardsigmoid": {"bool", "uint8", "int32", "int64"},  # refused, as by PyTorch's own function
     "sign": {"bool"},  # NumPy has no sign of booleans
     "square": {"bool"},  # stays bool, as x * x does
     "sum_to": {"bool", "uint8", "int32"},  # of the engine: sees cotangents only

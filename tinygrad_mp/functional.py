@@ -4,6 +4,33 @@ from __future__ import annotations
 
 from typing import Any
 
+from tinygrad_mp.activating import (
+    celu,
+    celu_,
+    elu,
+    elu_,
+    gumbel_softmax,
+    hardsigmoid,
+    hardswish,
+    hardtanh,
+    hardtanh_,
+    leaky_relu,
+    leaky_relu_,
+    log_softmax,
+    mish,
+    relu,
+    relu6,
+    relu_,
+    rrelu,
+    rrelu_,
+    selu,
+    selu_,
+    silu,
+    softmax,
+    softmin,
+    threshold,
+    threshold_,
+)
 from tinygrad_mp.backend import array_on, device_of
 from tinygrad_mp.backend.random_bits import bernoulli_mask
 from tinygrad_mp.dropping import alpha_dropout, dropout1d, dropout2d, feature_alpha_dropout
@@ -11,11 +38,12 @@ from tinygrad_mp.dropping import check_probability as check_probability
 from tinygrad_mp.dtypes import FLOATING
 from tinygrad_mp.errors import DTypeError
 from tinygrad_mp.mutation import in_place
-from tinygrad_mp.ops.activation import elu, gelu, leaky_relu, logsigmoid, relu, sigmoid, silu, softplus, tanh
+from tinygrad_mp.ops.activation import gelu, logsigmoid, sigmoid, softplus, tanh
 from tinygrad_mp.ops.attention import scaled_dot_product_attention
 from tinygrad_mp.ops.convolution import conv1d, conv2d, conv_transpose1d, conv_transpose2d
 from tinygrad_mp.ops.embedding import embedding
 from tinygrad_mp.ops.gathering import one_hot
+from tinygrad_mp.ops.gating import glu, softsign, tanhshrink
 from tinygrad_mp.ops.joining import pad
 from tinygrad_mp.ops.layer_normalization import group_norm, layer_norm, local_response_norm, rms_norm
 from tinygrad_mp.ops.linear import linear
@@ -30,9 +58,9 @@ from tinygrad_mp.ops.loss import (
 )
 from tinygrad_mp.ops.max_pooling import adaptive_max_pool1d, adaptive_max_pool2d, max_pool1d, max_pool2d
 from tinygrad_mp.ops.normalization import batch_norm, instance_norm
+from tinygrad_mp.ops.piecewise import hardshrink, prelu, softshrink
 from tinygrad_mp.ops.pooling import adaptive_avg_pool1d, adaptive_avg_pool2d, avg_pool1d, avg_pool2d
 from tinygrad_mp.ops.resampling import interpolate, pixel_shuffle, pixel_unshuffle, upsample
-from tinygrad_mp.ops.softmax import log_softmax, softmax
 from tinygrad_mp.ops.window import fold, unfold
 
 __all__ = [
@@ -45,6 +73,8 @@ __all__ = [
     "avg_pool2d",
     "batch_norm",
     "binary_cross_entropy_with_logits",
+    "celu",
+    "celu_",
     "conv1d",
     "conv2d",
     "conv_transpose1d",
@@ -54,38 +84,61 @@ __all__ = [
     "dropout1d",
     "dropout2d",
     "elu",
+    "elu_",
     "embedding",
     "feature_alpha_dropout",
     "fold",
     "gelu",
+    "glu",
     "group_norm",
+    "gumbel_softmax",
+    "hardshrink",
+    "hardsigmoid",
+    "hardswish",
+    "hardtanh",
+    "hardtanh_",
     "huber_loss",
     "instance_norm",
     "interpolate",
     "l1_loss",
     "layer_norm",
     "leaky_relu",
+    "leaky_relu_",
     "linear",
     "local_response_norm",
     "log_softmax",
     "logsigmoid",
     "max_pool1d",
     "max_pool2d",
+    "mish",
     "mse_loss",
     "nll_loss",
     "one_hot",
     "pad",
     "pixel_shuffle",
     "pixel_unshuffle",
+    "prelu",
     "relu",
+    "relu6",
+    "relu_",
     "rms_norm",
+    "rrelu",
+    "rrelu_",
     "scaled_dot_product_attention",
+    "selu",
+    "selu_",
     "sigmoid",
     "silu",
     "smooth_l1_loss",
     "softmax",
+    "softmin",
     "softplus",
+    "softshrink",
+    "softsign",
     "tanh",
+    "tanhshrink",
+    "threshold",
+    "threshold_",
     "unfold",
     "upsample",
 ]

@@ -10,16 +10,9 @@ from importlib import import_module
 from typing import Any
 
 FUNCTIONS: dict[str, str] = {
+    "activating": "celu_ relu_ rrelu rrelu_ selu_ threshold_",
     "formats": "channels_last channels_last_3d contiguous_format memory_format preserve_format strided",
     "grad_mode": "inference_mode is_inference_mode_enabled",
-    "inquiry": (
-        "can_cast finfo get_default_device iinfo is_complex is_conj is_floating_point is_inference is_nonzero "
-        "is_same_size is_signed is_storage is_tensor numel promote_types set_default_device typename"
-    ),
-    "legacy": (
-        "BoolTensor ByteTensor CharTensor DoubleTensor FloatTensor HalfTensor IntTensor LongTensor ShortTensor "
-        "set_default_tensor_type"
-    ),
     "ops": "return_types",
     "ops.arithmetic": """
         addcdiv addcmul bitwise_left_shift bitwise_right_shift copysign float_power fmax fmin fmod frac gcd heaviside
@@ -29,6 +22,7 @@ FUNCTIONS: dict[str, str] = {
     "ops.cumulative": "cummax cummin cumprod cumulative_trapezoid diff logcumsumexp trapezoid trapz=trapezoid",
     "ops.elementary": "fix=trunc",
     "ops.elementwise": "absolute=abs divide multiply=mul negative=neg sgn=sign subtract=scaled_sub true_divide=div",
+    "ops.piecewise": "celu hardshrink prelu selu threshold",
     "ops.quantiles": "nanquantile quantile",
     "ops.selection": "clamp_max clamp_min clip=clamp",
     "ops.sorting": "argsort kthvalue median mode msort nanmedian sort topk",
@@ -54,6 +48,7 @@ METHODS: dict[str, str] = {
     "ops.cumulative": "cummax cummin cumprod diff logcumsumexp",
     "ops.elementary": "fix=trunc",
     "ops.elementwise": "sgn=sign",
+    "ops.piecewise": "hardshrink prelu",
     "ops.quantiles": "nanquantile quantile",
     "ops.selection": "clamp_max clamp_min",
     "ops.sorting": "argsort kthvalue median mode msort nanmedian sort topk",

@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from tinygrad_mp import functional as F
-from tinygrad_mp.errors import SettingError
+from tinygrad_mp.errors import SettingError, ShapeError
 from tinygrad_mp.mutation import in_place
 from tinygrad_mp.nn.module import Module
+from tinygrad_mp.ops import activation as plain
 
 
-class _Activation(Module):
+class Activation(Module):
     """Shape and dtype of the input. ``settings`` are the attributes that ``repr`` shows."""
 
     settings: tuple[str, ...] = ()
@@ -19,7 +20,7 @@ class _Activation(Module):
         return ", ".join(f"{name}={getattr(self, name)!r}" for name in self.settings)
 
 
-class _InPlaceActivation(_Activation):
+class InPlaceActivation(Activation):
     """An activation that may write its result into the input's memory; ``repr`` mentions it only then, as PyTorch's."""
 
     inplace: bool
@@ -31,7 +32,7 @@ class _InPlaceActivation(_Activation):
         return ", ".join(filter(None, (super().extra_repr(), "inplace=True" if self.inplace else "")))
 
 
-class ReLU(_InPlaceActivation):
+class ReLU(InPlaceActivation):
     """``max(x, 0)``; see :func:`functional.relu`."""
 
     def __init__(self, inplace: bool = False) -> None:
@@ -39,10 +40,10 @@ class ReLU(_InPlaceActivation):
         self.inplace = inplace
 
     def forward(self, input: Any) -> Any:
-        return self._run(F.relu, input)
+        return self._run(plain.relu, input)
 
 
-class LeakyReLU(_InPlaceActivation):
+class LeakyReLU(InPlaceActivation):
     """``x`` where positive, ``negative_slope * x`` elsewhere; see :func:`functional.leaky_relu`."""
 
     settings = ("negative_slope",)
@@ -52,10 +53,10 @@ class LeakyReLU(_InPlaceActivation):
         self.negative_slope, self.inplace = negative_slope, inplace
 
     def forward(self, input: Any) -> Any:
-        return self._run(F.leaky_relu, input, self.negative_slope)
+        return self._run(plain.leaky_relu, input, self.negative_slope)
 
 
-class ELU(_InPlaceActivation):
+class ELU(InPlaceActivation):
     """``x`` where positive, ``alpha * (e**x - 1)`` elsewhere; see :func:`functional.elu`."""
 
     settings = ("alpha",)
@@ -65,10 +66,10 @@ class ELU(_InPlaceActivation):
         self.alpha, self.inplace = alpha, inplace
 
     def forward(self, input: Any) -> Any:
-        return self._run(F.elu, input, self.alpha)
+        return self._run(plain.elu, input, self.alpha)
 
 
-class SiLU(_InPlaceActivation):
+class SiLU(InPlaceActivation):
     """``x * sigmoid(x)``; see :func:`functional.silu`."""
 
     def __init__(self, inplace: bool = False) -> None:
@@ -76,10 +77,10 @@ class SiLU(_InPlaceActivation):
         self.inplace = inplace
 
     def forward(self, input: Any) -> Any:
-        return self._run(F.silu, input)
+        return self._run(plain.silu, input)
 
 
-class GELU(_Activation):
+class GELU(Activation):
     """``x * P(normal <= x)``, exact or with ``approximate="tanh"``; see :func:`functional.gelu`."""
 
     settings = ("approximate",)
@@ -94,7 +95,7 @@ class GELU(_Activation):
         return F.gelu(input, approximate=self.approximate)
 
 
-class Softplus(_Activation):
+class Softplus(Activation):
     """``log(1 + e**(beta * x)) / beta``, a smooth relu; see :func:`functional.softplus`."""
 
     settings = ("beta", "threshold")
@@ -107,21 +108,21 @@ class Softplus(_Activation):
         return F.softplus(input, beta=self.beta, threshold=self.threshold)
 
 
-class Sigmoid(_Activation):
+class Sigmoid(Activation):
     """``1 / (1 + e**-x)``; see :func:`functional.sigmoid`."""
 
     def forward(self, input: Any) -> Any:
         return F.sigmoid(input)
 
 
-class Tanh(_Activation):
+class Tanh(Activation):
     """Hyperbolic tangent; see :func:`functional.tanh`."""
 
     def forward(self, input: Any) -> Any:
         return F.tanh(input)
 
 
-class Softmax(_Activation):
+class Softmax(Activation):
     """Numbers along ``dim`` as probabilities, ``e**x / sum(e**x)``; see :func:`functional.softmax`.
 
     Train on the logits with :class:`CrossEntropyLoss` instead, which is exact where this rounds to 0 or 1.
@@ -129,22 +130,94 @@ class Softmax(_Activation):
 
     settings = ("dim",)
 
-    def __init__(self, dim: int) -> None:
+    def __init__(self, dim: int | None = None) -> None:
         super().__init__()
         self.dim = dim
 
     def forward(self, input: Any) -> Any:
-        return F.softmax(input, self.dim)
+        return F.softmax(input, self.dim, 5)
 
 
-class LogSoftmax(_Activation):
+class LogSoftmax(Activation):
     """Logarithm of :class:`Softmax`, without going through it; see :func:`functional.log_softmax`."""
 
     settings = ("dim",)
 
-    def __init__(self, dim: int) -> None:
+    def __init__(self, dim: int | None = None) -> None:
         super().__init__()
         self.dim = dim
 
     def forward(self, input: Any) -> Any:
-        return F.log_softmax(input, self.dim)
+        return F.log_softmax(input, self.dim, 5)
+
+
+class Softmin(Activation):
+    """Softmax of minus the input; see :func:`functional.softmin`."""
+
+    settings = ("dim",)
+
+    def __init__(self, dim: int | None = None) -> None:
+        super().__init__()
+        self.dim = dim
+
+    def forward(self, input: Any) -> Any:
+        return F.softmin(input, self.dim, 5)
+
+
+class Softmax2d(Module):
+    """Softmax over the channels of (n, channels, height, width) or (channels, height, width).
+
+    >>> from tinygrad_mp import nn, zeros
+    >>> nn.Softmax2d()(zeros(4, 1, 1)).flatten()
+    tensor([0.2500, 0.2500, 0.2500, 0.2500])
+    """
+
+    def forward(self, input: Any) -> Any:
+        if input.ndim not in (3, 4):
+            raise ShapeError(f"Softmax2d: an input of 3 or 4 axes is needed, not {input.ndim}")
+        return F.softmax(input, -3)
+
+
+class GLU(Activation):
+    """The first half along ``dim`` times the sigmoid of the second; see :func:`functional.glu`."""
+
+    settings = ("dim",)
+
+    def __init__(self, dim: int = -1) -> None:
+        super().__init__()
+        self.dim = dim
+
+    def forward(self, input: Any) -> Any:
+        return F.glu(input, self.dim)
+
+
+class Mish(InPlaceActivation):
+    """``x * tanh(softplus(x))``; see :func:`functional.mish`."""
+
+    def __init__(self, inplace: bool = False) -> None:
+        super().__init__()
+        self.inplace = inplace
+
+    def forward(self, input: Any) -> Any:
+        return F.mish(input, inplace=self.inplace)
+
+
+class LogSigmoid(Activation):
+    """``log(sigmoid(x))``; see :func:`functional.logsigmoid`."""
+
+    def forward(self, input: Any) -> Any:
+        return F.logsigmoid(input)
+
+
+class Softsign(Activation):
+    """``x / (1 + |x|)``; see :func:`functional.softsign`."""
+
+    def forward(self, input: Any) -> Any:
+        return F.softsign(input)
+
+
+class Tanhshrink(Activation):
+    """``x - tanh(x)``; see :func:`functional.tanhshrink`."""
+
+    def forward(self, input: Any) -> Any:
+        return F.tanhshrink(input)
