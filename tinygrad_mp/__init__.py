@@ -230,12 +230,13 @@ def _as_function(value: Any) -> Any:
 
 
 globals().update({name: _as_function(value) for name, value in globals().items() if not name.startswith("_")})
+_MODULES = _later.MODULES.split()
 _LATER = {name: (module, there) for name, module, there in _later.entries(_later.FUNCTIONS)}
 
 
 def __getattr__(name: str) -> Any:
     """Import these when they are first asked for, so that importing the package stays fast."""
-    if name in ("data", "nn", "optim", "special", "testing"):
+    if name in _MODULES:
         return import_module(f"tinygrad_mp.{name}")
     if name in _LATER:
         value = globals()[name] = _as_function(_later.fetch(*_LATER[name]))
@@ -244,7 +245,7 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_LATER, "data", "nn", "optim", "special", "testing"})
+    return sorted({*globals(), *_LATER, *_MODULES})
 
 
 __all__ = [

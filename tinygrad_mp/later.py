@@ -9,8 +9,16 @@ from collections.abc import Callable, Iterator, Mapping
 from importlib import import_module
 from typing import Any
 
+MODULES = """
+accelerator amp backends compiler data distributed hub jit mps multiprocessing nn onnx optim profiler
+special testing types version xpu
+"""
+"""Of the package itself: ``tinygrad_mp.<name>`` is a module, or package."""
+
 FUNCTIONS: dict[str, str] = {
     "activating": "celu_ relu_ rrelu rrelu_ selu_ threshold_",
+    "amp": "GradScaler autocast",
+    "autograd.anomaly_mode": "is_anomaly_check_nan_enabled is_anomaly_enabled",
     "formats": "channels_last channels_last_3d contiguous_format memory_format preserve_format strided",
     "grad_mode": "inference_mode is_inference_mode_enabled",
     "ops": "return_types",
@@ -33,6 +41,13 @@ FUNCTIONS: dict[str, str] = {
         asinh atan atan2 atanh cosh deg2rad exp2 hypot log10 log2 logaddexp logaddexp2 rad2deg sinc sinh
         """,
     "ops.uniqueness": "isin unique unique_consecutive",
+    "switches": (
+        "are_deterministic_algorithms_enabled bfloat16 compile get_deterministic_debug_mode"
+        " get_float32_matmul_precision get_num_interop_threads is_autocast_enabled"
+        " is_deterministic_algorithms_warn_only_enabled is_warn_always_enabled set_deterministic_debug_mode"
+        " set_float32_matmul_precision set_flush_denormal set_num_interop_threads set_warn_always"
+        " use_deterministic_algorithms"
+    ),
 }
 """Of the package itself: ``tinygrad_mp.<name>``."""
 

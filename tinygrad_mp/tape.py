@@ -24,7 +24,7 @@ class Node:
     that need a gradient, none once backward has freed the node: nodes, never tensors, so no reference cycle can form,
     and a tape dies with its last tensor. ``rules`` are the VJP rules that lead to them, linked one to the next
     (:data:`registry.Links`); the positions of the parents, if the primitive takes ``*arrays``.
-    ``cotangent`` and ``state`` are used by walks.
+    ``cotangent`` and ``state`` are used by walks; ``place``, the user's line, is known under ``detect_anomaly`` only.
     ``index`` grows with every node made, so parents have smaller indices than their children.
     """
 
@@ -36,6 +36,7 @@ class Node:
         "op",
         "params",
         "parents",
+        "place",
         "rules",
         "saved",
         "shape",
@@ -53,6 +54,7 @@ class Node:
     hooks: list[Callable[[Any], Any]] | None
     cotangent: Any
     state: object
+    place: str | None
 
     def name(self) -> str:
         """The name of the primitive; "leaf" where gradients arrive."""

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from tinygrad_mp import ops
+from tinygrad_mp.absent import lookup
 from tinygrad_mp.autograd import grad
 from tinygrad_mp.backend import xp
 from tinygrad_mp.creation import eye, ones_like, zeros, zeros_like
@@ -351,3 +352,6 @@ def hvp(func: Any, inputs: Any, v: Any = None, create_graph: bool = False, stric
     (tensor(9.), tensor([ 6., 12.]))
     """
     return vhp(func, inputs, v, create_graph, strict)
+
+
+__getattr__ = lookup("autograd.functional")

@@ -1,0 +1,8 @@
+"""``backends.mkl``: not used."""
+
+from __future__ import annotations
+
+
+def is_available() -> bool:
+    """False."""
+    return False
