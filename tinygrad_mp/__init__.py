@@ -213,7 +213,7 @@ from tinygrad_mp.sizes import Size
 from tinygrad_mp.tensor import Tensor
 
 if TYPE_CHECKING:
-    from tinygrad_mp import data, nn, optim, special, testing
+    from tinygrad_mp import data, nn, optim, special, testing, utils
 
 __version__ = "0.1.0"
 _OPS = "tinygrad_mp.ops."
@@ -447,6 +447,7 @@ __all__ = [
     "uint8",
     "unbind",
     "unsqueeze",
+    "utils",
     "var",
     "zeros",
     "zeros_like",

@@ -11,7 +11,7 @@ from typing import Any
 
 MODULES = """
 accelerator amp backends compiler data distributed hub jit mps multiprocessing nn onnx optim profiler
-special testing types version xpu
+special testing types utils version xpu
 """
 """Of the package itself: ``tinygrad_mp.<name>`` is a module, or package."""
 

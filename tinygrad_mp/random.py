@@ -23,7 +23,7 @@ from tinygrad_mp.backend.random_bits import (
     BitStream,
     bernoulli_mask,
     bernoulli_of,
-    default_stream,
+    default_stream_here,
     fill_integers,
     fill_uniform,
     permutation,
@@ -107,9 +107,20 @@ class Generator:
         return f"<Generator device={str(self.device)!r} seed={self.stream.seed} position={self.stream.position}>"
 
 
-default_generator = Generator()
+class _DefaultGenerator(Generator):
+    """The generator of the calling thread: a worker of a DataLoader has one of its own, all others share one."""
+
+    def __init__(self) -> None:
+        self.device = as_device("cpu")
+
+    @property
+    def stream(self) -> BitStream:  # type: ignore[override]
+        """Seed and position."""
+        return default_stream_here()
+
+
+default_generator = _DefaultGenerator()
 """Where numbers come from when no generator is given."""
-default_generator.stream = default_stream
 
 
 def manual_seed(seed: int) -> Generator:

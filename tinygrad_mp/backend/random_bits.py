@@ -16,7 +16,7 @@ import math
 import os
 import struct
 from collections.abc import Callable, Iterator
-from threading import RLock
+from threading import RLock, local
 from typing import Any
 
 import numpy
@@ -105,10 +105,27 @@ default_stream = BitStream()
 default_stream.restart_anywhere()
 
 
+class _Own(local):
+    stream: BitStream | None = None
+
+
+_own = _Own()
+
+
+def draw_in_this_thread_from(stream: BitStream) -> None:
+    """Give the calling thread a default stream of its own, so that its numbers do not depend on other threads."""
+    _own.stream = stream
+
+
+def default_stream_here() -> BitStream:
+    """The default stream of the calling thread."""
+    return _own.stream or default_stream
+
+
 def stream_of(generator: Any) -> BitStream:
     """The bits of a Generator; of the default one for None."""
     if generator is None:
-        return default_stream
+        return _own.stream or default_stream
     stream = generator if isinstance(generator, BitStream) else getattr(generator, "stream", None)
     if not isinstance(stream, BitStream):
         raise DTypeError(f"generator is a {type(generator).__name__}, not a tinygrad_mp Generator")
