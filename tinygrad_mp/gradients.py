@@ -31,7 +31,13 @@ def _gradients(tensors: Any) -> list[Any]:
     return list({id(tensor): tensor for tensor in tensors if tensor.grad is not None}.values())
 
 
-def clip_grad_norm_(parameters: Any, max_norm: float, norm_type: float = 2.0, error_if_nonfinite: bool = False) -> Any:
+def clip_grad_norm_(
+    parameters: Any,
+    max_norm: float,
+    norm_type: float = 2.0,
+    error_if_nonfinite: bool = False,
+    foreach: bool | None = None,
+) -> Any:
     """Scale the gradients so that together, as one vector, they are no longer than ``max_norm``.
 
     Parameters
@@ -43,6 +49,8 @@ def clip_grad_norm_(parameters: Any, max_norm: float, norm_type: float = 2.0, er
         The order of the norm; ``inf`` for the largest absolute value.
     error_if_nonfinite : bool, default False
         Raise, and change nothing, if the norm is infinite or NaN; otherwise the gradients become NaN or zero.
+    foreach : bool, optional
+        Accepted for PyTorch's sake; changes nothing.
 
     Returns
     -------
@@ -60,22 +68,45 @@ def clip_grad_norm_(parameters: Any, max_norm: float, norm_type: float = 2.0, er
     tensor([0.6000, 0.8000])
     """
     tensors = _gradients(parameters)
+    total = get_total_norm([tensor.grad for tensor in tensors], norm_type, error_if_nonfinite)
+    _clip(tensors, max_norm, total)
+    return total
+
+
+def get_total_norm(
+    tensors: Any, norm_type: float = 2.0, error_if_nonfinite: bool = False, foreach: bool | None = None
+) -> Any:
+    """The norm of several tensors as one vector; parameters as of :func:`clip_grad_norm_`.
+
+    >>> from tinygrad_mp import tensor
+    >>> get_total_norm([tensor([3.0]), tensor([4.0])])
+    tensor(5.)
+    """
+    tensors = [tensors] if isinstance(tensors, TensorBase) else list(tensors)
     if not tensors:
         return zeros(())
-    arrays = [tensor.grad.array for tensor in tensors]
+    arrays = [tensor.array for tensor in tensors]
     module, order = xp(arrays[0]), float(norm_type)
     norms = module.stack([module.linalg.norm(array.ravel(), ord=order) for array in arrays])
     total = module.linalg.norm(norms, ord=order)
     if error_if_nonfinite and not bool(module.isfinite(total)):
         raise TinygradError(
-            f"clip_grad_norm_: the norm of the gradients is {float(total)}",
+            f"the norm of the gradients is {float(total)}",
             fix="look for the first loss that is not finite; error_if_nonfinite=False clips all the same",
         )
+    return wrap(tensors[0].result_class, as_array_on(arrays[0], total))
+
+
+def clip_grads_with_norm_(parameters: Any, max_norm: float, total_norm: Any, foreach: bool | None = None) -> None:
+    """Scale the gradients as :func:`clip_grad_norm_` does, for a norm that was found before."""
+    _clip(_gradients(parameters), max_norm, total_norm)
+
+
+def _clip(tensors: list[Any], max_norm: float, total: Any) -> None:
     # A factor of at most 1, without asking the device whether clipping is needed. The 1e-6 is PyTorch's.
-    factor = module.minimum(max_norm / (total + 1e-6), 1.0)
+    factor = xp(total.array).minimum(max_norm / (total.array + 1e-6), 1.0)
     for tensor in tensors:
         _scale(tensor, factor)
-    return wrap(tensors[0].result_class, as_array_on(arrays[0], total))
 
 
 def _scale(tensor: Any, factor: Any) -> None:
@@ -84,7 +115,7 @@ def _scale(tensor: Any, factor: Any) -> None:
     mark_written(array)
 
 
-def clip_grad_value_(parameters: Any, clip_value: float) -> None:
+def clip_grad_value_(parameters: Any, clip_value: float, foreach: bool | None = None) -> None:
     """Bring every entry of the gradients into ``[-clip_value, clip_value]``, in place.
 
     >>> from tinygrad_mp import tensor

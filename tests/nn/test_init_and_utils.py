@@ -79,6 +79,68 @@ def test_backward_refuses_a_value_that_init_overwrote() -> None:
         loss.backward()
 
 
+@pytest.mark.parametrize(
+    ("limits", "mean", "std"),
+    [((-2.0, 2.0), 0.0, 1.0), ((-0.5, 1.0), 0.3, 0.4), ((2.0, 3.0), 0.5, 1.0), ((-0.01, 0.02), 0.0, 1.0)],
+)
+def test_cut_normal_draws_have_the_right_distribution(limits: Any, mean: float, std: float) -> None:
+    tg.manual_seed(0)
+    values = init.trunc_normal_(tg.zeros(200, 300), mean, std, *limits).numpy()
+    assert limits[0] <= values.min()
+    assert values.max() <= limits[1]
+    grid = np.linspace(*limits, 10001)
+    density = np.exp(-(((grid - mean) / std) ** 2) / 2)
+    density /= density.sum()
+    expected = (grid * density).sum()
+    spread = math.sqrt((density * (grid - expected) ** 2).sum())
+    assert abs(values.mean() - expected) < 0.02 * spread
+    assert abs(values.std() / spread - 1) < 0.02
+
+
+def test_a_cut_far_from_the_mean_is_warned_of() -> None:
+    with pytest.warns(UserWarning, match="mean is more than 2 std"):
+        init.trunc_normal_(tg.zeros(3), 9.0, 1.0)
+
+
+@pytest.mark.parametrize("shape", [(4, 3, 5), (6, 2, 3, 4), (2, 3, 1, 2, 3), (4, 6, 3)])
+@pytest.mark.parametrize("groups", [1, 2])
+def test_identity_fillings_are_pytorchs(parity: Any, shape: tuple[int, ...], groups: int) -> None:
+    parity.near(init.dirac_(tg.ones(*shape), groups), parity.torch.nn.init.dirac_(parity.torch.ones(*shape), groups))
+    parity.near(init.eye_(tg.ones(*shape[:2])), parity.torch.nn.init.eye_(parity.torch.ones(*shape[:2])))
+
+
+def test_sparse_filling_has_the_promised_zeros_in_each_column() -> None:
+    values = init.sparse_(tg.ones(10, 50), 0.25, std=2.0).numpy()
+    assert ((values == 0).sum(axis=0) == 3).all()
+    assert 1.5 < values[values != 0].std() < 2.5
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda t, init: init.eye_(t.zeros(3)),
+        lambda t, init: init.dirac_(t.zeros(3, 3)),
+        lambda t, init: init.dirac_(t.zeros(3, 3, 3), 2),
+        lambda t, init: init.sparse_(t.zeros(3), 0.1),
+        lambda t, init: init.orthogonal_(t.zeros(3)),
+        lambda t, init: init.xavier_uniform_(t.zeros(3)),
+        lambda t, init: init.calculate_gain("swish"),
+    ],
+)
+def test_what_pytorch_refuses_to_fill_is_refused_with_its_class_of_error(parity: Any, call: Any) -> None:
+    with pytest.raises(Exception) as caught:  # noqa: PT011 - PyTorch says which
+        call(parity.torch, parity.torch.nn.init)
+    with pytest.raises(caught.type):
+        call(tg, init)
+
+
+def test_old_names_of_fillings_work_with_a_warning(parity: Any) -> None:
+    for name in ("uniform", "normal", "xavier_uniform", "kaiming_normal", "orthogonal", "eye"):
+        with pytest.warns(FutureWarning, match=name):
+            assert getattr(init, name)(tg.zeros(3, 3)).numpy().any()
+        assert hasattr(parity.torch.nn.init, name)
+
+
 # --- gradients ------------------------------------------------------------------------------------------------------
 
 
@@ -139,3 +201,20 @@ def test_parameters_go_into_a_vector_and_back() -> None:
         assert (a.detach().numpy() == b.detach().numpy()).all()
     with pytest.raises(ShapeError, match=r"8 entries together, the vector has shape \(7,\)"):
         utils.vector_to_parameters(tg.zeros(7), target.parameters())
+
+
+def test_norms_are_found_and_used_apart(parity: Any) -> None:
+    ours, theirs = with_gradients(), with_gradients(parity.torch)
+    clip = parity.torch.nn.utils
+    norm = utils.get_total_norm([x.grad for x in ours], 1.0)
+    right = clip.get_total_norm([x.grad for x in theirs], 1.0)
+    parity.near(norm, right, 1e-6)
+    utils.clip_grads_with_norm_(ours, 0.5, norm)
+    clip.clip_grads_with_norm_(theirs, 0.5, right)
+    for a, b in zip(ours, theirs, strict=True):
+        parity.near(a.grad, b.grad, 1e-6)
+
+
+def test_a_vector_of_another_kind_is_refused() -> None:
+    with pytest.raises(TypeError, match="takes a tensor, not a list"):
+        utils.vector_to_parameters([1.0], [])

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import math
+import warnings
+from collections.abc import Callable
+from functools import wraps
 from typing import Any
 
 import numpy
@@ -10,6 +13,7 @@ import numpy
 from tinygrad_mp.absent import lookup
 from tinygrad_mp.backend import array_on, device_of
 from tinygrad_mp.backend.normals import fill_normal
+from tinygrad_mp.backend.random_bits import fill_uniform
 from tinygrad_mp.errors import SettingError, ShapeError
 from tinygrad_mp.grad_mode import no_grad
 from tinygrad_mp.tape import wrap
@@ -109,9 +113,88 @@ def orthogonal_(tensor: Any, gain: float = 1.0, generator: Any = None) -> Any:
     q, r = numpy.linalg.qr(normal)
     q = q * numpy.copysign(1.0, numpy.diagonal(r))  # makes every orthogonal matrix equally likely
     matrix = q.T if rows < columns else q
+    return _filled(tensor, (gain * matrix).reshape(tensor.shape))
+
+
+def trunc_normal_(
+    tensor: Any, mean: float = 0.0, std: float = 1.0, a: float = -2.0, b: float = 2.0, generator: Any = None
+) -> Any:
+    """Fill from the normal distribution cut off outside of [a, b].
+
+    Entries outside are drawn again; where few would lie inside, evenly drawn ones are kept by their density instead.
+    """
+    if mean < a - 2 * std or mean > b + 2 * std:
+        warnings.warn(
+            "mean is more than 2 std from [a, b] in nn.init.trunc_normal_. The distribution of values may be "
+            "incorrect.",
+            stacklevel=2,
+        )
+    inside = (math.erf((b - mean) / std / math.sqrt(2)) - math.erf((a - mean) / std / math.sqrt(2))) / 2
+    values = numpy.empty(tuple(tensor.shape))
+    pending = numpy.ones(values.shape, bool)
+    peak = (max(a, min(mean, b)) - mean) / std
+    while pending.any():
+        drawn = numpy.empty(int(pending.sum()))
+        if inside > 0.3:
+            fill_normal(drawn, mean, std, generator)
+            kept = (drawn >= a) & (drawn <= b)
+        else:
+            fill_uniform(drawn, a, b, generator)
+            height = numpy.empty_like(drawn)
+            fill_uniform(height, 0.0, 1.0, generator)
+            kept = height < numpy.exp((peak**2 - ((drawn - mean) / std) ** 2) / 2)
+        values[pending] = drawn
+        pending[pending] = ~kept
+    return _filled(tensor, values)
+
+
+def eye_(tensor: Any) -> Any:
+    """Fill a matrix with ones on its diagonal and zeros elsewhere."""
+    if tensor.ndim != 2:
+        raise ShapeError(f"eye_ fills matrices, not a tensor of shape {tuple(tensor.shape)}")
+    return _filled(tensor, numpy.eye(*tensor.shape))
+
+
+def dirac_(tensor: Any, groups: int = 1) -> Any:
+    """Fill the weight of a convolution so that as many channels as possible go through unchanged.
+
+    Parameters
+    ----------
+    tensor : Tensor, shape (out, in / groups, *window) with 1 to 3 axes of the window
+    groups : int, default 1
+    """
+    shape = tuple(tensor.shape)
+    if len(shape) not in (3, 4, 5):
+        raise ShapeError(f"dirac_ fills the weights of convolutions, with 3 to 5 axes, not {shape}")
+    if shape[0] % groups:
+        raise ShapeError(f"dirac_: {shape[0]} outputs cannot be cut in {groups} groups")
+    values = numpy.zeros(shape)
+    middle = tuple(size // 2 for size in shape[2:])
+    outputs = shape[0] // groups
+    for channel in range(min(outputs, shape[1])):
+        values[(slice(channel, None, outputs), channel, *middle)] = 1
+    return _filled(tensor, values)
+
+
+def sparse_(tensor: Any, sparsity: float, std: float = 0.01, generator: Any = None) -> Any:
+    """Fill a matrix from N(0, std), with a share of ``sparsity`` of each column set to zero.
+
+    Source: Martens, Deep learning via Hessian-free optimization, 2010.
+    """
+    if tensor.ndim != 2:
+        raise ShapeError(f"sparse_ fills matrices, not a tensor of shape {tuple(tensor.shape)}")
+    rows, columns = tensor.shape
+    values, order = numpy.empty((rows, columns)), numpy.empty((rows, columns))
+    fill_normal(values, 0.0, std, generator)
+    fill_uniform(order, 0.0, 1.0, generator)
+    numpy.put_along_axis(values, order.argsort(axis=0)[: math.ceil(sparsity * rows)], 0.0, axis=0)
+    return _filled(tensor, values)
+
+
+def _filled(tensor: Any, values: Any) -> Any:
+    """``tensor`` with values that were made on the host."""
     with no_grad():
-        values = array_on(device_of(tensor.array), (gain * matrix).reshape(tensor.shape))
-        return tensor.copy_(wrap(tensor.result_class, values))
+        return tensor.copy_(wrap(tensor.result_class, array_on(device_of(tensor.array), values)))
 
 
 def _kaiming_std(tensor: Any, a: float, mode: str, nonlinearity: str) -> float:
@@ -138,3 +221,33 @@ def _positive(fan: int) -> int:
 
 
 __getattr__ = lookup("nn.init")
+
+
+# --- old names --------------------------------------------------------------------------------------------------------
+
+
+def _old(function: Callable[..., Any]) -> Callable[..., Any]:
+    name = function.__name__
+
+    @wraps(function)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        warnings.warn(
+            f"`nn.init.{name[:-1]}` is now deprecated in favor of `nn.init.{name}`.", FutureWarning, stacklevel=2
+        )
+        return function(*args, **kwargs)
+
+    call.__doc__ = f"The old name of :func:`{name}`."
+    return call
+
+
+uniform = _old(uniform_)
+normal = _old(normal_)
+constant = _old(constant_)
+eye = _old(eye_)
+dirac = _old(dirac_)
+xavier_uniform = _old(xavier_uniform_)
+xavier_normal = _old(xavier_normal_)
+kaiming_uniform = _old(kaiming_uniform_)
+kaiming_normal = _old(kaiming_normal_)
+orthogonal = _old(orthogonal_)
+sparse = _old(sparse_)
