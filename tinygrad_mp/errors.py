@@ -23,6 +23,7 @@ __all__ = [
     "DataFormatError",
     "DeviceError",
     "IndexRangeError",
+    "LinAlgError",
     "MissingDataError",
     "MissingPackageError",
     "SettingError",
@@ -99,6 +100,10 @@ class DeviceError(TinygradError):
 
 class IndexRangeError(TinygradError, IndexError):
     """An index, an axis or a class label lies outside the range it must lie in."""
+
+
+class LinAlgError(TinygradError, ValueError):
+    """A matrix is singular, or not positive definite, where it must be otherwise."""
 
 
 class TapeError(TinygradError):

@@ -10,7 +10,7 @@ from importlib import import_module
 from typing import Any
 
 MODULES = """
-accelerator amp backends compiler data distributed hub jit mps multiprocessing nn onnx optim profiler
+accelerator amp backends compiler data distributed hub jit linalg mps multiprocessing nn onnx optim profiler
 special testing types utils version xpu
 """
 """Of the package itself: ``tinygrad_mp.<name>`` is a module, or package."""
@@ -28,9 +28,13 @@ FUNCTIONS: dict[str, str] = {
         """,
     "ops.counting": "argwhere bincount bucketize count_nonzero histc histogram nonzero searchsorted where",
     "ops.cumulative": "cummax cummin cumprod cumulative_trapezoid diff logcumsumexp trapezoid trapz=trapezoid",
+    "ops.decompositions": "cholesky cholesky_inverse cholesky_solve pinverse qr svd",
     "ops.elementary": "fix=trunc",
     "ops.elementwise": "absolute=abs divide multiply=mul negative=neg sgn=sign subtract=scaled_sub true_divide=div",
+    "ops.inverses": "det inverse=inv logdet matrix_power slogdet",
+    "ops.matrix_norms": "matrix_exp",
     "ops.piecewise": "celu hardshrink prelu selu threshold",
+    "ops.products": "addbmm addmm addmv addr baddbmm chain_matmul cross ger inner kron tensordot trace vdot",
     "ops.quantiles": "nanquantile quantile",
     "ops.selection": "clamp_max clamp_min clip=clamp",
     "ops.sorting": "argsort kthvalue median mode msort nanmedian sort topk",
@@ -41,13 +45,12 @@ FUNCTIONS: dict[str, str] = {
         asinh atan atan2 atanh cosh deg2rad exp2 hypot log10 log2 logaddexp logaddexp2 rad2deg sinc sinh
         """,
     "ops.uniqueness": "isin unique unique_consecutive",
-    "switches": (
-        "are_deterministic_algorithms_enabled bfloat16 compile get_deterministic_debug_mode"
-        " get_float32_matmul_precision get_num_interop_threads is_autocast_enabled"
-        " is_deterministic_algorithms_warn_only_enabled is_warn_always_enabled set_deterministic_debug_mode"
-        " set_float32_matmul_precision set_flush_denormal set_num_interop_threads set_warn_always"
-        " use_deterministic_algorithms"
-    ),
+    "switches": """
+        are_deterministic_algorithms_enabled bfloat16 compile get_deterministic_debug_mode get_float32_matmul_precision
+        get_num_interop_threads is_autocast_enabled is_deterministic_algorithms_warn_only_enabled
+        is_warn_always_enabled set_deterministic_debug_mode set_float32_matmul_precision set_flush_denormal
+        set_num_interop_threads set_warn_always use_deterministic_algorithms
+        """,
 }
 """Of the package itself: ``tinygrad_mp.<name>``."""
 
@@ -61,9 +64,13 @@ METHODS: dict[str, str] = {
         """,
     "ops.counting": "argwhere bincount count_nonzero histc histogram nonzero where=tensor_where",
     "ops.cumulative": "cummax cummin cumprod diff logcumsumexp",
+    "ops.decompositions": "cholesky cholesky_inverse cholesky_solve pinverse qr svd",
     "ops.elementary": "fix=trunc",
     "ops.elementwise": "sgn=sign",
+    "ops.inverses": "det inverse=inv logdet matrix_power slogdet",
+    "ops.matrix_norms": "matrix_exp",
     "ops.piecewise": "hardshrink prelu",
+    "ops.products": "addbmm addmm addmv addr baddbmm cross ger inner kron trace vdot",
     "ops.quantiles": "nanquantile quantile",
     "ops.selection": "clamp_max clamp_min",
     "ops.sorting": "argsort kthvalue median mode msort nanmedian sort topk",
@@ -90,6 +97,7 @@ IN_PLACE: dict[str, str] = {
     "ops.elementwise": """
         absolute=abs divide floor_divide multiply=mul negative=neg sgn=sign sign subtract=scaled_sub true_divide=div
         """,
+    "ops.products": "addbmm addmm addmv addr baddbmm",
     "ops.selection": "clamp_max clamp_min clip=clamp",
     "ops.special": "digamma erfc erfinv lgamma logit mvlgamma polygamma xlogy",
     "ops.statistics": "renorm",

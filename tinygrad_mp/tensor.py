@@ -104,6 +104,8 @@ class Tensor(Methods, NumpyProtocols, TensorBase, metaclass=TensorType):
         """The last two axes exchanged, as a view."""
         return ops.matrix_transpose(self)
 
+    mH = mT  # noqa: N815 - of real entries, the adjoint is the transpose
+
     def size(self, dim: int | None = None) -> Any:
         """The shape, or the size along ``dim``."""
         if dim is None:

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy
 
-from tinygrad_mp.backend import is_array, xp
+from tinygrad_mp.backend import as_array_on, is_array, xp
 from tinygrad_mp.dtypes import FLOATING, result_type
 from tinygrad_mp.errors import DTypeError, SettingError, ShapeError
 from tinygrad_mp.ops import reduction, return_types
@@ -22,7 +22,7 @@ def raw(x: Any) -> Any:
 
 def like(x: Any, array: Any) -> Any:
     """A raw result as what ``x`` is: a tensor without a gradient, or a raw array."""
-    return wrap(x.result_class, array) if isinstance(x, TensorBase) else array
+    return wrap(x.result_class, as_array_on(x.array, array)) if isinstance(x, TensorBase) else array
 
 
 # --- nonzero ----------------------------------------------------------------------------------------------------------
