@@ -40,7 +40,19 @@ _SYNONYMS: dict[str, tuple[str, ...]] = {
     "dim": ("axis", "dims", "axes"),
     "dims": ("dim", "axes"),
     "keepdims": ("keepdim",),
+    "size": ("shape",),
 }
+_SIZES = ("dims", "dim", "size", "sizes", "shape", "axes", "axis", "repeats")
+_NUMBER_FIRST = frozenset({
+    "add", "bitwise_and", "bitwise_or", "bitwise_xor", "div", "divide", "float_power", "floor_divide", "mul", "multiply",
+    "pow", "remainder", "sub", "subtract", "true_divide", "xlogy",
+})  # fmt: skip
+"""Functions of two that PyTorch also calls with a number and a tensor."""
+_TENSORS_ONLY = frozenset({
+    "allclose", "atan2", "fmax", "fmin", "gcd", "hypot", "isclose", "lcm", "ldexp", "logaddexp", "logaddexp2",
+    "logical_and", "logical_or", "logical_xor", "maximum", "minimum", "nextafter",
+})  # fmt: skip
+"""Functions of two that PyTorch calls with two tensors and nothing else."""
 _OF_ONE: dict[str, dict[str, str]] = {"max": {"other": "dim"}, "min": {"other": "dim"}}
 _SCALED = {ops.add: ops.scaled_add, ops.sub: ops.scaled_sub}
 
@@ -50,7 +62,8 @@ class _Parameters(NamedTuple):
 
     positional: tuple[str, ...]
     keywords: frozenset[str]
-    open: bool  # takes *arguments or **keywords of its own
+    open: bool  # takes *arguments of its own
+    rest: str | None = None  # what those are called
 
 
 def _parameters(function: Callable[..., Any]) -> _Parameters:
@@ -60,7 +73,8 @@ def _parameters(function: Callable[..., Any]) -> _Parameters:
     found = inspect.signature(function).parameters.values()
     by_place = tuple(one.name for one in found if one.kind in (one.POSITIONAL_ONLY, one.POSITIONAL_OR_KEYWORD))
     by_name = frozenset(one.name for one in found if one.kind in (one.KEYWORD_ONLY, one.POSITIONAL_OR_KEYWORD))
-    return _Parameters(by_place, by_name, any(one.kind is one.VAR_POSITIONAL for one in found))
+    rest = next((one.name for one in found if one.kind is one.VAR_POSITIONAL), None)
+    return _Parameters(by_place, by_name, rest is not None, rest)
 
 
 def flexible(function: Callable[..., Any], *, method: bool = False) -> Callable[..., Any]:
@@ -90,6 +104,9 @@ def _of_one(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _of_two(function: Callable[..., Any], method: bool) -> Callable[..., Any]:
+    if function.__name__ in _TENSORS_ONLY:
+        return _of_many(function, method)
+
     def _flexible(x: Any = _MISSING, y: Any = _MISSING, /, *more: Any, **keywords: Any) -> Any:
         if keywords or more or y is _MISSING or not isinstance(x, TensorBase):
             given = tuple([one for one in (x, y) if one is not _MISSING])
@@ -101,6 +118,7 @@ def _of_two(function: Callable[..., Any], method: bool) -> Callable[..., Any]:
 
 def _of_many(function: Callable[..., Any], method: bool) -> Callable[..., Any]:
     keywords_of: Any = None
+    tensors_only = function.__name__ in _TENSORS_ONLY
 
     def _flexible(*given: Any, **keywords: Any) -> Any:
         nonlocal keywords_of
@@ -109,6 +127,8 @@ def _of_many(function: Callable[..., Any], method: bool) -> Callable[..., Any]:
                 keywords_of = _parameters(function).keywords
             if not keywords.keys() <= keywords_of:
                 return _sorted_out(function, given, keywords, method)
+        if tensors_only and not (len(given) >= 2 and isinstance(given[1], TensorBase)):
+            return _sorted_out(function, given, keywords, method)
         if method or (given and isinstance(given[0], TensorBase)):
             return function(*given, **keywords)
         return _sorted_out(function, given, keywords, method)
@@ -125,6 +145,9 @@ def _sorted_out(function: Callable[..., Any], given: tuple[Any, ...], keywords: 
     parameters = _parameters(function)
     out = _MISSING if method or "out" in parameters.keywords else keywords.pop("out", _MISSING)
     renamed: dict[str, Any] = {}
+    if parameters.rest in _SIZES and len(given) <= len(parameters.positional):
+        rest = next((word for word in _SIZES if word in keywords and word not in parameters.keywords), None)
+        given, keywords = _with_sizes(given, keywords, rest, parameters.positional)
     for word, value in keywords.items():
         known = _known_as(word, name, parameters)
         if known is None or known in renamed:
@@ -145,6 +168,15 @@ def _sorted_out(function: Callable[..., Any], given: tuple[Any, ...], keywords: 
     return result if out is _MISSING or out is None else write_out(name, result, out, given)
 
 
+def _with_sizes(given: Any, keywords: dict[str, Any], word: str | None, first: tuple[str, ...]) -> tuple[Any, Any]:
+    """Sizes or axes that were given by keyword, behind the tensor: ``flip(x, dims=(0, 1))`` as ``flip(x, (0, 1))``."""
+    if word is None:
+        return given, keywords
+    tensor = [keywords[name] for name in _INPUT if name in keywords and not given and len(first) == 1]
+    others = {name: value for name, value in keywords.items() if name != word and not (tensor and name in _INPUT)}
+    return (*given, *tensor, keywords[word]), others
+
+
 def _known_as(word: str, name: str, parameters: _Parameters) -> str | None:
     """The parameter that ``word`` means."""
     known = {*parameters.positional, *parameters.keywords}
@@ -160,11 +192,18 @@ def _require_tensors(name: str, given: tuple[Any, ...]) -> None:
     if not given:
         raise UnsupportedError(f"{name}: the argument 'input' is missing")
     first = given[0]
-    if isinstance(first, TensorBase) or is_array(first) or hasattr(first, "dtype"):
-        return
-    if isinstance(first, (bool, int, float, complex)) and any(isinstance(one, TensorBase) for one in given[1:]):
-        return
+    if name in _NUMBER_FIRST and isinstance(first, (bool, int, float, complex)):
+        if any(isinstance(one, TensorBase) for one in given[1:]):
+            return
+    elif _is_tensor(first):
+        if name not in _TENSORS_ONLY or len(given) < 2 or _is_tensor(given[1]):
+            return
+        first = given[1]
     raise DTypeError(f"{name}: {type(first).__name__} is no tensor", fix="make it a tensor: tensor(data)")
+
+
+def _is_tensor(value: Any) -> bool:
+    return isinstance(value, TensorBase) or is_array(value) or hasattr(value, "dtype")
 
 
 def _check_alpha(name: str, given: tuple[Any, ...], keywords: dict[str, Any]) -> None:

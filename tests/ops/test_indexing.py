@@ -272,13 +272,18 @@ def test_scatter_add_keeps_large_integers_exact():
     assert total.array.tolist() == [0, big + 1]
 
 
-@pytest.mark.parametrize("call", [gather, index_select, take_along_dim])
+@pytest.mark.parametrize("call", [gather, index_select])
 @pytest.mark.parametrize("wrong", [-1, 3])
 def test_gather_and_its_kin_refuse_an_index_out_of_range(call, wrong):
-    arguments = ([0, wrong], 0) if call is take_along_dim else (0, [0, wrong])
     with pytest.raises(IndexRangeError, match=rf"{wrong} at position 1 .*axis 0 with size 3") as caught:
-        call(tensor([1.0, 2.0, 3.0]), *arguments)
+        call(tensor([1.0, 2.0, 3.0]), 0, [0, wrong])
     assert "use 0 to 2" in str(caught.value)
+
+
+def test_take_along_dim_counts_negative_positions_from_the_end_as_pytorch():
+    assert take_along_dim(tensor([1.0, 2.0, 3.0]), [-1, -3], 0).tolist() == [3.0, 1.0]
+    with pytest.raises(IndexRangeError, match="axis 0 with size 3"):
+        take_along_dim(tensor([1.0, 2.0, 3.0]), [0, -4], 0)
 
 
 def test_gather_and_its_kin_refuse_what_does_not_fit():

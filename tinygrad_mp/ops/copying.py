@@ -5,11 +5,13 @@ from typing import Any
 
 from tinygrad_mp.backend import xp
 from tinygrad_mp.domains import Real, Sampler
-from tinygrad_mp.errors import ShapeError
+from tinygrad_mp.errors import ShapeError, UnsupportedError
 from tinygrad_mp.ops.axes import one_axis
 from tinygrad_mp.ops.elementwise import clone
+from tinygrad_mp.ops.gathering import index_select
 from tinygrad_mp.ops.movement import expand, located, reshape, sizes_of
 from tinygrad_mp.primitive import primitive, sum_to
+from tinygrad_mp.tape import TensorBase, wrap
 
 # --- repetition -----------------------------------------------------------------------------------------------------
 
@@ -71,20 +73,69 @@ def tile(input: Any, *dims: Any) -> Any:
     return repeat(input, (*(1,) * (input.ndim - len(given)), *given))
 
 
-def repeat_interleave(input: Any, repeats: int, dim: int | None = None) -> Any:
+def repeat_interleave(input: Any, repeats: Any = None, dim: int | None = None, *, output_size: Any = None) -> Any:
     """Each entry (without ``dim``, of the flattened input) or each slice along ``dim``, ``repeats`` times in a row.
+
+    Parameters
+    ----------
+    repeats : int, or Tensor of integers with one entry for each slice, or with one for all
+        Without it, ``input`` is taken for the repeats: the result names each of its positions so often.
+    dim : int, optional
+    output_size : int, optional
+        How many slices the result must have.
+
+    Errors
+    ------
+    ShapeError for a negative number, numbers of another size than ``input`` has along ``dim``, or another
+    ``output_size``; UnsupportedError if the numbers are not integers.
 
     >>> from tinygrad_mp import repeat_interleave, tensor
     >>> repeat_interleave(tensor([1, 2]), 2)
     tensor([1, 1, 2, 2])
+    >>> repeat_interleave(tensor([[1], [2]]), tensor([1, 3]), dim=0).flatten()
+    tensor([1, 2, 2, 2])
     """
-    count = operator.index(repeats)
-    if count < 0:
-        raise located(ShapeError(f"{count} repeats"), "repeat_interleave", input)
+    if repeats is None:
+        input, repeats = _positions(input), input
     if dim is None:
         input, dim = reshape(input, -1), 0
+    elif input.ndim == 0:
+        input = reshape(input, 1)
+    axis = one_axis(dim, input.ndim)
+    if isinstance(repeats, TensorBase) and repeats.array.size != 1:
+        result = index_select(input, axis, _repeated(input, repeats.array, axis))
+    else:
+        result = _each_repeated(input, operator.index(repeats), axis)
+    if output_size is not None and result.shape[axis] != output_size:
+        problem = ShapeError(f"output_size is {output_size}, but the repeats sum up to {result.shape[axis]}")
+        raise located(problem, "repeat_interleave", input)
+    return result
+
+
+def _positions(repeats: Any) -> Any:
+    if repeats.ndim != 1:
+        raise located(ShapeError("repeats must have one axis"), "repeat_interleave", repeats)
+    return wrap(repeats.result_class, xp(repeats.array).arange(repeats.shape[0]))
+
+
+def _repeated(input: Any, repeats: Any, axis: int) -> Any:
+    """Positions along ``axis``, each as often as ``repeats`` says."""
+    if repeats.dtype.kind not in "iu":
+        problem: Exception = UnsupportedError(f"repeats are integers, not {repeats.dtype}")
+    elif repeats.ndim != 1 or repeats.shape[0] != input.shape[axis]:
+        problem = ShapeError(f"repeats have shape {repeats.shape}, but axis {axis} has size {input.shape[axis]}")
+    elif (repeats < 0).any():
+        problem = ShapeError("repeats cannot be negative")
+    else:
+        lib = xp(repeats)
+        return lib.repeat(lib.arange(repeats.shape[0]), repeats)
+    raise located(problem, "repeat_interleave", input)
+
+
+def _each_repeated(input: Any, count: int, axis: int) -> Any:
+    if count < 0:
+        raise located(ShapeError(f"{count} repeats"), "repeat_interleave", input)
     shape = input.shape
-    axis = one_axis(dim, len(shape))
     apart = reshape(input, (*shape[: axis + 1], 1, *shape[axis + 1 :]))
     copied = expand(apart, (*shape[: axis + 1], count, *shape[axis + 1 :]))
     return reshape(copied, (*shape[:axis], shape[axis] * count, *shape[axis + 1 :]))

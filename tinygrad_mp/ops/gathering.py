@@ -47,6 +47,9 @@ def gather(input: Any, dim: int, index: Any) -> Any:
             [4., 3.]])
     """
     dim = one_axis(dim, input.ndim)
+    index = _integers("gather", input, index)
+    if index.ndim != input.ndim and index.size == 0:  # picks nothing, whatever its axes, as PyTorch
+        return reshape(getitem(reshape(input, (-1,)), slice(0, 0)), tuple(index.shape))
     index = _checked_index("gather", input, dim, index)
     if input.ndim != 0 and index.ndim != 0:
         return _gather(input, index, dim=dim)
@@ -144,7 +147,7 @@ def take_along_dim(input: Any, indices: Any, dim: int | None = None) -> Any:
     ----------
     input : Tensor
     indices : integer Tensor
-        As many axes as ``input``; entries in ``[0, input.shape[dim])``.
+        As many axes as ``input``; entries in ``[-input.shape[dim], input.shape[dim])``, negative ones from the end.
     dim : int, optional
         Without it, both are flattened first.
 
@@ -159,7 +162,7 @@ def take_along_dim(input: Any, indices: Any, dim: int | None = None) -> Any:
     """
     index = _integers("take_along_dim", input, indices)
     if dim is None:
-        return gather(reshape(input, (-1,)), 0, index.reshape(-1))
+        input, index, dim = reshape(input, (-1,)), index.reshape(-1), 0
     dim = one_axis(dim, input.ndim)
     if index.ndim != input.ndim:
         raise _located(
@@ -175,6 +178,7 @@ def take_along_dim(input: Any, indices: Any, dim: int | None = None) -> Any:
     whole, wanted = ((*common[:dim], shape[dim], *common[dim + 1 :]) for shape in shapes)
     if whole != shapes[0]:
         input = expand(input, whole)
+    index = xp(index).where(index < 0, index + shapes[0][dim], index)
     return gather(input, dim, xp(index).broadcast_to(index, wanted))
 
 
