@@ -44,8 +44,8 @@ _SYNONYMS: dict[str, tuple[str, ...]] = {
 }
 _SIZES = ("dims", "dim", "size", "sizes", "shape", "axes", "axis", "repeats")
 _NUMBER_FIRST = frozenset({
-    "add", "bitwise_and", "bitwise_or", "bitwise_xor", "div", "divide", "float_power", "floor_divide", "mul", "multiply",
-    "pow", "remainder", "sub", "subtract", "true_divide", "xlogy",
+    "add", "bitwise_and", "bitwise_or", "bitwise_xor", "div", "divide", "float_power", "floor_divide", "mul",
+    "multiply", "pow", "remainder", "sub", "subtract", "true_divide", "xlogy",
 })  # fmt: skip
 """Functions of two that PyTorch also calls with a number and a tensor."""
 _TENSORS_ONLY = frozenset({

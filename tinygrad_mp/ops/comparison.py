@@ -4,6 +4,7 @@ from typing import Any
 
 from tinygrad_mp.backend import xp
 from tinygrad_mp.domains import Boolean, Integer, Real
+from tinygrad_mp.errors import SettingError
 from tinygrad_mp.ops.selection import module_of
 from tinygrad_mp.primitive import primitive
 
@@ -126,10 +127,16 @@ def isclose(input: Any, other: Any, rtol: float = 1e-5, atol: float = 1e-8, equa
     equal_nan : bool, default False
         Count two NaN as close.
 
+    Errors
+    ------
+    SettingError for a negative tolerance.
+
     >>> from tinygrad_mp import tensor
     >>> isclose(tensor([1.0, 2.0]), tensor([1.000001, 2.1]))
     tensor([ True, False])
     """
+    if rtol < 0 or atol < 0:
+        raise SettingError(f"isclose: a tolerance cannot be negative: rtol={rtol}, atol={atol}")
     return _isclose(input, other, rtol=rtol, atol=atol, equal_nan=equal_nan)
 
 

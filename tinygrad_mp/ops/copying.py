@@ -5,7 +5,7 @@ from typing import Any
 
 from tinygrad_mp.backend import xp
 from tinygrad_mp.domains import Real, Sampler
-from tinygrad_mp.errors import ShapeError, UnsupportedError
+from tinygrad_mp.errors import IndexRangeError, ShapeError, TinygradError, UnsupportedError
 from tinygrad_mp.ops.axes import one_axis
 from tinygrad_mp.ops.elementwise import clone
 from tinygrad_mp.ops.gathering import index_select
@@ -121,7 +121,7 @@ def _positions(repeats: Any) -> Any:
 def _repeated(input: Any, repeats: Any, axis: int) -> Any:
     """Positions along ``axis``, each as often as ``repeats`` says."""
     if repeats.dtype.kind not in "iu":
-        problem: Exception = UnsupportedError(f"repeats are integers, not {repeats.dtype}")
+        problem: TinygradError = UnsupportedError(f"repeats are integers, not {repeats.dtype}")
     elif repeats.ndim != 1 or repeats.shape[0] != input.shape[axis]:
         problem = ShapeError(f"repeats have shape {repeats.shape}, but axis {axis} has size {input.shape[axis]}")
     elif (repeats < 0).any():
@@ -186,17 +186,28 @@ def roll(input: Any, shifts: Any, dims: Any = None) -> Any:
 
     Without ``dims``, the entries are moved as if flattened.
 
+    Errors
+    ------
+    ShapeError if there are not as many shifts as dims; IndexRangeError for a dim that is not there.
+
     >>> from tinygrad_mp import roll, tensor
     >>> roll(tensor([1, 2, 3]), 1)
     tensor([3, 1, 2])
     """
     steps = tuple(shifts) if isinstance(shifts, (tuple, list)) else (shifts,)
-    if dims is None:
+    if not steps:
+        raise located(ShapeError("no shifts"), "roll", input)
+    if dims is None or dims == ():
+        if len(steps) > 1:
+            raise located(ShapeError(f"{len(steps)} shifts for no dims"), "roll", input)
         return reshape(_roll(reshape(input, -1), shifts=steps, dims=(0,) * len(steps)), input.shape)
-    axes = tuple([one_axis(dim, input.ndim) for dim in (dims if isinstance(dims, (tuple, list)) else (dims,))])
+    given = dims if isinstance(dims, (tuple, list)) else (dims,)
+    if not input.ndim:
+        raise located(IndexRangeError(f"dims {tuple(given)} of a tensor without axes"), "roll", input)
+    axes = tuple([one_axis(dim, input.ndim) for dim in given])
     if len(axes) != len(steps):
         raise located(ShapeError(f"{len(steps)} shifts for {len(axes)} dims"), "roll", input)
-    return _roll(input, shifts=steps, dims=axes if input.ndim else ())
+    return _roll(input, shifts=steps, dims=axes)
 
 
 # --- triangles ------------------------------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ from typing import Any
 
 from tinygrad_mp.backend import is_array
 from tinygrad_mp.domains import Distinct, Flag, Sampler
-from tinygrad_mp.errors import ShapeError
+from tinygrad_mp.errors import IndexRangeError
 from tinygrad_mp.ops import reduction, return_types
 from tinygrad_mp.ops.axes import one_axis
 from tinygrad_mp.ops.gathering import _gather
@@ -48,8 +48,8 @@ def _amin(x: Distinct, *, dim: tuple[int, ...], keepdim: Flag) -> Any:
         raise _nothing_to_choose_from(x, dim) from error
 
 
-def _nothing_to_choose_from(x: Any, dim: Any) -> ShapeError:
-    return ShapeError(
+def _nothing_to_choose_from(x: Any, dim: Any) -> IndexRangeError:
+    return IndexRangeError(
         f"no entry is the largest or smallest of none: shape {tuple(x.shape)} along dim {dim}",
         fix="reduce along a dim of size at least 1",
     )

@@ -5,12 +5,13 @@
 and pad.
 """
 
+import operator
 from collections.abc import Sequence
 from typing import Any
 
 from tinygrad_mp.backend import xp
 from tinygrad_mp.domains import Real, Sampler
-from tinygrad_mp.errors import IndexRangeError, SettingError, ShapeError
+from tinygrad_mp.errors import DTypeError, IndexRangeError, SettingError, ShapeError
 from tinygrad_mp.ops.axes import one_axis
 from tinygrad_mp.ops.movement import located
 from tinygrad_mp.primitive import primitive
@@ -105,8 +106,13 @@ def _narrow(x: Real, *, dim: int, start: int, length: int) -> Any:
     return x[(*(slice(None),) * dim, slice(start, start + length))]
 
 
-def narrow(input: Any, dim: int, start: int, length: int) -> Any:
+def narrow(input: Any, dim: int, start: Any, length: int) -> Any:
     """A view of the ``length`` slices of ``input`` from ``start`` on, along ``dim``.
+
+    Parameters
+    ----------
+    start : int, or 0-d Tensor of an integer
+        Negative ones count from the end.
 
     >>> from tinygrad_mp import tensor
     >>> tensor([1, 2, 3]).narrow(0, 1, 2)
@@ -114,6 +120,9 @@ def narrow(input: Any, dim: int, start: int, length: int) -> Any:
     """
     axis = one_axis(dim, input.ndim)
     size = input.shape[axis] if input.ndim else 0
+    if hasattr(start, "dtype") and (start.dtype.kind not in "iu" or start.ndim):
+        raise located(ShapeError(f"start is one integer, not {start!r:.60}"), "narrow", input)
+    start = operator.index(start)
     first = start + size if start < 0 else start
     if length < 0 or not 0 <= first <= size - length:
         raise located(
@@ -179,7 +188,7 @@ def cat(tensors: Sequence[Any], dim: int = 0) -> Any:
 
     Errors
     ------
-    ShapeError if other sizes differ, or if there is no tensor.
+    ShapeError if other sizes differ, or if there is no tensor. DTypeError for what is no tensor.
 
     >>> from tinygrad_mp import cat, tensor
     >>> cat([tensor([1, 2]), tensor([3.0])])
@@ -188,12 +197,15 @@ def cat(tensors: Sequence[Any], dim: int = 0) -> Any:
     parts = tuple(tensors)
     if not parts:
         raise _nothing("cat")
-    ndim = parts[0].ndim
-    for part in parts:
-        if part.ndim != ndim or not ndim:
-            parts = tuple([one for one in parts if one.shape != (0,)])
-            ndim = parts[0].ndim
-            break
+    try:
+        ndim = parts[0].ndim
+        for part in parts:
+            if part.ndim != ndim or not ndim:
+                parts = tuple([one for one in parts if one.shape != (0,)])
+                ndim = parts[0].ndim
+                break
+    except AttributeError:
+        raise DTypeError("cat: one of the parts is no tensor", fix="make it a tensor: tensor(data)") from None
     if not ndim:
         raise located(ShapeError("a tensor without axes cannot be joined", fix="use stack"), "cat", parts[0])
     return _cat(*parts, dim=one_axis(dim, ndim))
