@@ -10,7 +10,7 @@ from importlib import import_module
 from typing import Any
 
 MODULES = """
-accelerator amp backends compiler data distributed hub jit linalg mps multiprocessing nn onnx optim profiler
+accelerator amp backends compiler data distributed func hub jit linalg mps multiprocessing nn onnx optim profiler
 special testing types utils version xpu
 """
 """Of the package itself: ``tinygrad_mp.<name>`` is a module, or package."""
@@ -19,6 +19,7 @@ FUNCTIONS: dict[str, str] = {
     "activating": "celu_ relu_ rrelu rrelu_ selu_ threshold_",
     "amp": "GradScaler autocast",
     "autograd.anomaly_mode": "is_anomaly_check_nan_enabled is_anomaly_enabled",
+    "func": "vmap",
     "formats": "channels_last channels_last_3d contiguous_format memory_format preserve_format strided",
     "grad_mode": "inference_mode is_inference_mode_enabled",
     "ops": "return_types",

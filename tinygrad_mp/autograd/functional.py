@@ -63,7 +63,8 @@ def linearized(outputs: Sequence[Any], inputs: Sequence[Any]) -> Callable[[Seque
     pulled = grad(roots, inputs, chosen, True, True, allow_unused=True) if roots else [None] * len(inputs)
 
     def push(tangents: Sequence[Any], create_graph: bool) -> tuple[Any, ...]:
-        pairs = [(g, v) for g, v in zip(pulled, tangents, strict=True) if g is not None and g.requires_grad]
+        linear = [(g, v) for g, v in zip(pulled, tangents, strict=True) if g is not None and v is not None]
+        pairs = [(g, v) for g, v in linear if g.requires_grad]
         pushed: Any = iter(())
         if pairs:
             sums, given = zip(*pairs, strict=True)
