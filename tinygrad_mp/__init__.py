@@ -241,6 +241,9 @@ def __getattr__(name: str) -> Any:
     if name in _LATER:
         value = globals()[name] = _as_function(_later.fetch(*_LATER[name]))
         return value
+    if name.endswith("_") and not name.startswith("_") and hasattr(Tensor, name):  # exp_(x) is x.exp_()
+        value = globals()[name] = getattr(Tensor, name)
+        return value
     raise _missing("", name)
 
 

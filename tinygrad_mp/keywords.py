@@ -54,6 +54,7 @@ _TENSORS_ONLY = frozenset({
 })  # fmt: skip
 """Functions of two that PyTorch calls with two tensors and nothing else."""
 _OF_ONE: dict[str, dict[str, str]] = {"max": {"other": "dim"}, "min": {"other": "dim"}}
+_IN_MEMORY = (ops.clone, ops.contiguous)
 _SCALED = {ops.add: ops.scaled_add, ops.sub: ops.scaled_sub}
 
 
@@ -88,7 +89,7 @@ def flexible(function: Callable[..., Any], *, method: bool = False) -> Callable[
     op: Any = getattr(function, "op", None)
     plain = op is not None and not op.param_domains and not op.variadic
     if plain and len(op.input_names) == 1:
-        return function if method else update_wrapper(_of_one(function), function)
+        return function if method and function is not ops.clone else update_wrapper(_of_one(function), function)
     if plain and len(op.input_names) == 2:
         return update_wrapper(_of_two(function, method), function)
     return update_wrapper(_of_many(function, method), function)
@@ -142,6 +143,8 @@ def _sorted_out(function: Callable[..., Any], given: tuple[Any, ...], keywords: 
     if function in _SCALED and "alpha" in keywords:
         _check_alpha(name, given, keywords)
         function = _SCALED[function]
+    if function in _IN_MEMORY:
+        keywords.pop("memory_format", None)
     parameters = _parameters(function)
     out = _MISSING if method or "out" in parameters.keywords else keywords.pop("out", _MISSING)
     renamed: dict[str, Any] = {}

@@ -22,22 +22,40 @@ FUNCTIONS: dict[str, str] = {
     "func": "vmap",
     "formats": "channels_last channels_last_3d contiguous_format memory_format preserve_format strided",
     "grad_mode": "inference_mode is_inference_mode_enabled",
+    "inquiry": """
+        can_cast finfo get_default_device iinfo is_complex is_conj is_floating_point is_inference is_nonzero
+        is_same_size is_signed is_storage is_tensor numel promote_types set_default_device typename
+        """,
+    "legacy": """
+        BoolTensor ByteTensor CharTensor DoubleTensor FloatTensor HalfTensor IntTensor LongTensor ShortTensor
+        set_default_tensor_type
+        """,
     "ops": "return_types",
     "ops.arithmetic": """
         addcdiv addcmul bitwise_left_shift bitwise_right_shift copysign float_power fmax fmin fmod frac gcd heaviside
         isneginf isposinf isreal lcm ldexp lerp nan_to_num nextafter positive rsub signbit
         """,
+    "ops.comparison": "greater=gt greater_equal=ge less=lt less_equal=le not_equal=ne",
     "ops.counting": "argwhere bincount bucketize count_nonzero histc histogram nonzero searchsorted where",
     "ops.cumulative": "cummax cummin cumprod cumulative_trapezoid diff logcumsumexp trapezoid trapz=trapezoid",
     "ops.decompositions": "cholesky cholesky_inverse cholesky_solve pinverse qr svd",
     "ops.elementary": "fix=trunc",
     "ops.elementwise": "absolute=abs divide multiply=mul negative=neg sgn=sign subtract=scaled_sub true_divide=div",
     "ops.inverses": "det inverse=inv logdet matrix_power slogdet",
+    "ops.joining": """
+        concat=cat concatenate=cat split_with_sizes=split unsafe_chunk=chunk unsafe_split=split
+        unsafe_split_with_sizes=split
+        """,
     "ops.matrix_norms": "matrix_exp",
+    "ops.movement": "moveaxis=movedim swapdims=swapaxes",
     "ops.piecewise": "celu hardshrink prelu selu threshold",
     "ops.products": "addbmm addmm addmv addr baddbmm chain_matmul cross ger inner kron tensordot trace vdot",
     "ops.quantiles": "nanquantile quantile",
     "ops.selection": "clamp_max clamp_min clip=clamp",
+    "ops.shaping": """
+        adjoint conj=unchanged conj_physical=unchanged detach narrow_copy ravel real=unchanged resolve_conj=unchanged
+        resolve_neg=unchanged t
+        """,
     "ops.sorting": "argsort kthvalue median mode msort nanmedian sort topk",
     "ops.special": "digamma erfc erfinv lgamma logit mvlgamma polygamma xlogy",
     "ops.statistics": "aminmax nanmean nansum renorm std_mean var_mean",
@@ -56,6 +74,8 @@ FUNCTIONS: dict[str, str] = {
 """Of the package itself: ``tinygrad_mp.<name>``."""
 
 METHODS: dict[str, str] = {
+    "conversions": "byte char cpu cuda double half long short to type type_as",
+    "fills": "bernoulli_ cauchy_ exponential_ geometric_ log_normal_ random_",
     "inquiry": "is_complex is_conj is_inference is_nonzero is_same_size is_signed",
     "legacy": "new",
     "ops.arithmetic": """
@@ -63,17 +83,24 @@ METHODS: dict[str, str] = {
         __rshift__=bitwise_right_shift addcdiv addcmul bitwise_left_shift bitwise_right_shift copysign float_power fmax
         fmin fmod frac gcd heaviside isneginf isposinf isreal lcm ldexp lerp nan_to_num nextafter positive signbit
         """,
+    "ops.comparison": "greater=gt greater_equal=ge less=lt less_equal=le not_equal=ne",
     "ops.counting": "argwhere bincount count_nonzero histc histogram nonzero where=tensor_where",
     "ops.cumulative": "cummax cummin cumprod diff logcumsumexp",
     "ops.decompositions": "cholesky cholesky_inverse cholesky_solve pinverse qr svd",
     "ops.elementary": "fix=trunc",
     "ops.elementwise": "sgn=sign",
     "ops.inverses": "det inverse=inv logdet matrix_power slogdet",
+    "ops.joining": "split_with_sizes=split unsafe_chunk=chunk unsafe_split=split unsafe_split_with_sizes=split",
     "ops.matrix_norms": "matrix_exp",
+    "ops.movement": "moveaxis=movedim swapdims=swapaxes",
     "ops.piecewise": "hardshrink prelu",
     "ops.products": "addbmm addmm addmv addr baddbmm cross ger inner kron trace vdot",
     "ops.quantiles": "nanquantile quantile",
     "ops.selection": "clamp_max clamp_min",
+    "ops.shaping": """
+        adjoint conj=unchanged conj_physical=unchanged expand_as narrow_copy ravel reshape_as resolve_conj=unchanged
+        resolve_neg=unchanged sum_to_size t view_as
+        """,
     "ops.sorting": "argsort kthvalue median mode msort nanmedian sort topk",
     "ops.special": "digamma erfc erfinv lgamma logit mvlgamma polygamma xlogy",
     "ops.statistics": "aminmax nanmean nansum renorm",
@@ -82,6 +109,13 @@ METHODS: dict[str, str] = {
         asinh atan atan2 atanh cosh deg2rad exp2 hypot log10 log2 logaddexp logaddexp2 rad2deg sinc sinh
         """,
     "ops.uniqueness": "unique unique_consecutive",
+    "random": "bernoulli multinomial",
+    "similar": "new_empty new_full new_ones new_tensor new_zeros",
+    "storage": """
+        apply_ dim_order element_size get_device is_pinned is_set_to is_shared map2_ map_ ndimension pin_memory resize_
+        resize_as_ set_ share_memory_ storage_offset
+        """,
+    "turning": "squeeze_ swapaxes_=transpose_ swapdims_=transpose_ t_ transpose_ unsqueeze_",
 }
 """Methods of ``Tensor``."""
 
@@ -91,14 +125,17 @@ IN_PLACE: dict[str, str] = {
         lerp nan_to_num nextafter
         """,
     "ops.comparison": """
-        bitwise_and bitwise_not bitwise_or bitwise_xor eq ge gt le logical_and logical_not logical_or logical_xor lt ne
+        bitwise_and bitwise_not bitwise_or bitwise_xor eq ge greater=gt greater_equal=ge gt le less=lt less_equal=le
+        logical_and logical_not logical_or logical_xor lt ne not_equal=ne
         """,
+    "ops.copying": "tril triu",
     "ops.cumulative": "cumprod",
     "ops.elementary": "erf expm1 fix=trunc trunc",
     "ops.elementwise": """
         absolute=abs divide floor_divide multiply=mul negative=neg sgn=sign sign subtract=scaled_sub true_divide=div
         """,
     "ops.products": "addbmm addmm addmv addr baddbmm",
+    "ops.reduction": "cumsum",
     "ops.selection": "clamp_max clamp_min clip=clamp",
     "ops.special": "digamma erfc erfinv lgamma logit mvlgamma polygamma xlogy",
     "ops.statistics": "renorm",

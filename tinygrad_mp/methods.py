@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tinygrad_mp import dtypes, ops
 from tinygrad_mp.keywords import flexible
@@ -33,6 +33,16 @@ class Methods:
     """Operators and operations, under PyTorch's names."""
 
     __slots__ = ()
+
+    if TYPE_CHECKING:  # the rest of what `later.METHODS` lists has a type only when it is there
+        to: Any
+        cpu: Any
+        cuda: Any
+        double: Any
+        half: Any
+        long: Any
+        type: Any
+        type_as: Any
 
     # --- operators --------------------------------------------------------------------------------------------------
 
@@ -67,6 +77,12 @@ class Methods:
     __isub__ = in_place(ops.sub)
     __imul__ = in_place(ops.mul)
     __itruediv__ = in_place(ops.div)
+    __ifloordiv__ = in_place(ops.floor_divide)
+    __imod__ = in_place(ops.remainder)
+    __ipow__ = in_place(ops.pow)
+    __iand__ = in_place(ops.bitwise_and)
+    __ior__ = in_place(ops.bitwise_or)
+    __ixor__ = in_place(ops.bitwise_xor)
 
     def __rsub__(self, other: Any) -> Any:
         return ops.sub(other, self)

@@ -8,11 +8,12 @@ from typing import Any, Self
 
 from tinygrad_mp import autograd, dtypes, ops
 from tinygrad_mp.absent import mark_absent
-from tinygrad_mp.backend import Device, array_on, as_device, device_of
+from tinygrad_mp.attributes import Attributes
+from tinygrad_mp.backend import Device, array_on, device_of
 from tinygrad_mp.backend.normals import fill_normal
-from tinygrad_mp.backend.random_bits import fill_bernoulli, fill_uniform
+from tinygrad_mp.backend.random_bits import fill_uniform
 from tinygrad_mp.calls import set_plain_class
-from tinygrad_mp.dtypes import DIFFERENTIABLE, DType, as_dtype
+from tinygrad_mp.dtypes import DIFFERENTIABLE, DType
 from tinygrad_mp.errors import DTypeError, IndexRangeError, ShapeError, TapeError, UnsupportedError
 from tinygrad_mp.formatting import format_tensor
 from tinygrad_mp.interop import NumpyProtocols, host_array
@@ -20,6 +21,7 @@ from tinygrad_mp.later import fetch
 from tinygrad_mp.layout import is_contiguous, settle, strides
 from tinygrad_mp.methods import Methods
 from tinygrad_mp.mutation import copy_into, fill_in_place, set_item
+from tinygrad_mp.ops.axes import one_axis
 from tinygrad_mp.sizes import KNOWN_SIZES, Size
 from tinygrad_mp.tape import Leaf, Node, TensorBase, refresh, wrap
 
@@ -33,7 +35,7 @@ class TensorType(type):
         return super().__call__(*args, **options)
 
 
-class Tensor(Methods, NumpyProtocols, TensorBase, metaclass=TensorType):
+class Tensor(Methods, Attributes, NumpyProtocols, TensorBase, metaclass=TensorType):
     """An n-dimensional array that remembers how it was made. Make one with :func:`tinygrad_mp.tensor`.
 
     Attributes
@@ -79,33 +81,6 @@ class Tensor(Methods, NumpyProtocols, TensorBase, metaclass=TensorType):
         """Where the array lives."""
         return device_of(self.array)
 
-    @property
-    def is_cuda(self) -> bool:
-        """Whether the array lives on a CUDA device."""
-        return self.device.type == "cuda"
-
-    @property
-    def itemsize(self) -> int:
-        """Bytes of one entry."""
-        return self.dtype.itemsize
-
-    @property
-    def nbytes(self) -> int:
-        """Bytes of all entries."""
-        return self.numel() * self.itemsize
-
-    @property
-    def T(self) -> Any:  # noqa: N802 - the field's name for it
-        """The axes in reverse order, as a view."""
-        return ops.reverse_axes(self)
-
-    @property
-    def mT(self) -> Any:  # noqa: N802
-        """The last two axes exchanged, as a view."""
-        return ops.matrix_transpose(self)
-
-    mH = mT  # noqa: N815 - of real entries, the adjoint is the transpose
-
     def size(self, dim: int | None = None) -> Any:
         """The shape, or the size along ``dim``."""
         if dim is None:
@@ -128,7 +103,7 @@ class Tensor(Methods, NumpyProtocols, TensorBase, metaclass=TensorType):
     def stride(self, dim: int | None = None) -> Any:
         """Entries to step over for the next one along each axis, or along ``dim``."""
         steps = strides(self)
-        return steps if dim is None else steps[dim]
+        return steps if dim is None else steps[one_axis(dim, self.ndim)]
 
     def is_contiguous(self) -> bool:
         """Whether the entries lie in memory in row-major order without gaps."""
@@ -173,6 +148,8 @@ class Tensor(Methods, NumpyProtocols, TensorBase, metaclass=TensorType):
 
     @data.setter
     def data(self, value: TensorBase) -> None:
+        if not isinstance(value, TensorBase):
+            raise DTypeError(f"data is a tensor, not a {type(value).__name__}", fix="use tensor(values)")
         self.array = settle(value)
         self.view_of = None
         if isinstance(self.node, Leaf):
@@ -242,60 +219,12 @@ class Tensor(Methods, NumpyProtocols, TensorBase, metaclass=TensorType):
 
     # --- moving -----------------------------------------------------------------------------------------------------
 
-    def to(self, *args: Any, dtype: Any = None, device: Any = None, copy: bool = False, **ignored: Any) -> Any:
-        """This tensor with another dtype or on another device; itself when nothing changes and ``copy`` is false.
+    def numpy(self, *, force: bool = False) -> Any:
+        """The NumPy array over the same memory. TapeError if a gradient is required, DeviceError off the CPU.
 
-        Positional arguments may be a dtype, a device, both (device first) or a tensor whose dtype and device to take.
-        ``non_blocking`` is accepted and has no effect. Gradients flow back through the move.
+        With ``force``, ``x.detach().cpu().numpy()``.
         """
-        unknown = set(ignored) - {"non_blocking", "memory_format"}
-        if unknown:
-            raise TypeError(f"to() got unexpected keyword arguments {sorted(unknown)}")
-        for arg in args:
-            if isinstance(arg, TensorBase):
-                dtype, device = arg.array.dtype, device_of(arg.array)
-            elif isinstance(arg, Device) or (isinstance(arg, str) and arg.partition(":")[0] not in dtypes.NAMES):
-                device = arg
-            elif not isinstance(arg, bool):
-                dtype = arg
-        result: Any = self
-        if device is not None and as_device(device) != self.device:
-            result = ops.move(result, device=as_device(device))
-        if dtype is not None:
-            result = ops.to_dtype(result, as_dtype(dtype))
-        return ops.clone(result) if copy and result is self else result
-
-    def cpu(self) -> Any:
-        """This tensor on the CPU."""
-        return self.to("cpu")
-
-    def cuda(self, device: Any = None) -> Any:
-        """This tensor on a CUDA device. DeviceError, with the remedy, where there is none."""
-        return self.to(as_device("cuda" if device is None else device))
-
-    def type(self, dtype: Any = None) -> Any:
-        """The dtype's name, or this tensor in another dtype."""
-        return f"tinygrad_mp.{self.dtype}" if dtype is None else self.to(dtype=dtype)
-
-    def type_as(self, other: TensorBase) -> Any:
-        """This tensor in the dtype and on the device of ``other``."""
-        return self.to(other)
-
-    def double(self) -> Any:
-        """This tensor in float64."""
-        return ops.to_dtype(self, dtypes.float64)
-
-    def half(self) -> Any:
-        """This tensor in float16."""
-        return ops.to_dtype(self, dtypes.float16)
-
-    def long(self) -> Any:
-        """This tensor in int64."""
-        return ops.to_dtype(self, dtypes.int64)
-
-    def numpy(self) -> Any:
-        """The NumPy array over the same memory. TapeError if a gradient is required, DeviceError off the CPU."""
-        return host_array(self, "numpy")
+        return host_array(self.detach().cpu() if force else self, "numpy")
 
     def item(self) -> Any:
         """The one entry as a Python number. ShapeError if there are more."""
@@ -334,11 +263,6 @@ class Tensor(Methods, NumpyProtocols, TensorBase, metaclass=TensorType):
         fill_in_place(self, fill_normal, mean, std, generator)
         return self
 
-    def bernoulli_(self, p: Any = 0.5, *, generator: Any = None) -> Self:
-        """Write ones with probability ``p`` and zeros otherwise. Returns self."""
-        fill_in_place(self, fill_bernoulli, p, generator)
-        return self
-
     # --- Python's protocols -----------------------------------------------------------------------------------------
 
     def __setitem__(self, index: Any, value: Any) -> None:
@@ -354,7 +278,12 @@ class Tensor(Methods, NumpyProtocols, TensorBase, metaclass=TensorType):
             raise UnsupportedError("a 0-d tensor cannot be iterated over", fix="use .item() for its value")
         return iter(ops.unbind(self, 0))
 
+    def __reversed__(self) -> Any:
+        return ops.flip(self, 0) if self.ndim else self
+
     def __contains__(self, value: Any) -> bool:
+        if not (isinstance(value, (bool, int, float, complex)) or hasattr(value, "dtype")):
+            raise DTypeError(f"a tensor contains numbers, not a {type(value).__name__}")
         return bool((self.array == getattr(value, "array", value)).any())
 
     def __bool__(self) -> bool:
@@ -371,8 +300,11 @@ class Tensor(Methods, NumpyProtocols, TensorBase, metaclass=TensorType):
         return int(self.item())
 
     def __index__(self) -> int:
-        if self.dtype.kind not in "iub":
-            raise DTypeError(f"only integer tensors can be used as an index, this one is {self.dtype}")
+        if self.dtype.kind not in "iub" or self.array.size != 1:
+            raise DTypeError(
+                f"an index is one integer, this is a {self.dtype} tensor of shape {self.array.shape}",
+                fix="use .tolist(), or convert it with .long()",
+            )
         return int(self.item())
 
     def __complex__(self) -> complex:

@@ -140,7 +140,7 @@ def tensorinv(A: Any, ind: int = 2) -> Any:
     >>> from tinygrad_mp import eye
     >>> from tinygrad_mp.linalg import tensorinv
     >>> tensorinv(eye(4).reshape(2, 2, 4)).shape
-    (4, 2, 2)
+    Size([4, 2, 2])
     """
     if ind < 1:
         raise located(SettingError(f"ind is {ind}", fix="use at least 1"), "tensorinv", A)

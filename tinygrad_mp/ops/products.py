@@ -132,7 +132,7 @@ def tensordot(a: Any, b: Any, dims: Any = 2) -> Any:
 
     >>> from tinygrad_mp import ones, tensordot
     >>> tensordot(ones(2, 3, 4), ones(4, 3, 5), dims=([1, 2], [1, 0])).shape
-    (2, 5)
+    Size([2, 5])
     """
     first, second = _axes_to_sum(a, b, dims)
     sizes, others = [a.shape[axis] for axis in first], [b.shape[axis] for axis in second]
