@@ -41,6 +41,8 @@ from tinygrad_mp.mutation import in_place
 from tinygrad_mp.ops.activation import gelu, logsigmoid, sigmoid, softplus, tanh
 from tinygrad_mp.ops.attention import scaled_dot_product_attention
 from tinygrad_mp.ops.convolution import conv1d, conv2d, conv_transpose1d, conv_transpose2d
+from tinygrad_mp.ops.ctc import ctc_loss
+from tinygrad_mp.ops.distances import bilinear, cosine_similarity, normalize, pairwise_distance, pdist
 from tinygrad_mp.ops.embedding import embedding
 from tinygrad_mp.ops.gathering import one_hot
 from tinygrad_mp.ops.gating import glu, softsign, tanhshrink
@@ -56,10 +58,22 @@ from tinygrad_mp.ops.loss import (
     nll_loss,
     smooth_l1_loss,
 )
+from tinygrad_mp.ops.margin_losses import (
+    cosine_embedding_loss,
+    hinge_embedding_loss,
+    margin_ranking_loss,
+    multi_margin_loss,
+    multilabel_margin_loss,
+    multilabel_soft_margin_loss,
+    soft_margin_loss,
+    triplet_margin_loss,
+    triplet_margin_with_distance_loss,
+)
 from tinygrad_mp.ops.max_pooling import adaptive_max_pool1d, adaptive_max_pool2d, max_pool1d, max_pool2d
 from tinygrad_mp.ops.normalization import batch_norm, instance_norm
 from tinygrad_mp.ops.piecewise import hardshrink, prelu, softshrink
 from tinygrad_mp.ops.pooling import adaptive_avg_pool1d, adaptive_avg_pool2d, avg_pool1d, avg_pool2d
+from tinygrad_mp.ops.probability_losses import binary_cross_entropy, gaussian_nll_loss, kl_div, poisson_nll_loss
 from tinygrad_mp.ops.resampling import interpolate, pixel_shuffle, pixel_unshuffle, upsample
 from tinygrad_mp.ops.window import fold, unfold
 
@@ -72,6 +86,8 @@ __all__ = [
     "avg_pool1d",
     "avg_pool2d",
     "batch_norm",
+    "bilinear",
+    "binary_cross_entropy",
     "binary_cross_entropy_with_logits",
     "celu",
     "celu_",
@@ -79,7 +95,10 @@ __all__ = [
     "conv2d",
     "conv_transpose1d",
     "conv_transpose2d",
+    "cosine_embedding_loss",
+    "cosine_similarity",
     "cross_entropy",
+    "ctc_loss",
     "dropout",
     "dropout1d",
     "dropout2d",
@@ -88,6 +107,7 @@ __all__ = [
     "embedding",
     "feature_alpha_dropout",
     "fold",
+    "gaussian_nll_loss",
     "gelu",
     "glu",
     "group_norm",
@@ -97,9 +117,11 @@ __all__ = [
     "hardswish",
     "hardtanh",
     "hardtanh_",
+    "hinge_embedding_loss",
     "huber_loss",
     "instance_norm",
     "interpolate",
+    "kl_div",
     "l1_loss",
     "layer_norm",
     "leaky_relu",
@@ -108,15 +130,23 @@ __all__ = [
     "local_response_norm",
     "log_softmax",
     "logsigmoid",
+    "margin_ranking_loss",
     "max_pool1d",
     "max_pool2d",
     "mish",
     "mse_loss",
+    "multi_margin_loss",
+    "multilabel_margin_loss",
+    "multilabel_soft_margin_loss",
     "nll_loss",
+    "normalize",
     "one_hot",
     "pad",
+    "pairwise_distance",
+    "pdist",
     "pixel_shuffle",
     "pixel_unshuffle",
+    "poisson_nll_loss",
     "prelu",
     "relu",
     "relu6",
@@ -130,6 +160,7 @@ __all__ = [
     "sigmoid",
     "silu",
     "smooth_l1_loss",
+    "soft_margin_loss",
     "softmax",
     "softmin",
     "softplus",
@@ -139,6 +170,8 @@ __all__ = [
     "tanhshrink",
     "threshold",
     "threshold_",
+    "triplet_margin_loss",
+    "triplet_margin_with_distance_loss",
     "unfold",
     "upsample",
 ]

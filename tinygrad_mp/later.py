@@ -19,8 +19,8 @@ FUNCTIONS: dict[str, str] = {
     "activating": "celu_ relu_ rrelu rrelu_ selu_ threshold_",
     "amp": "GradScaler autocast",
     "autograd.anomaly_mode": "is_anomaly_check_nan_enabled is_anomaly_enabled",
-    "func": "vmap",
     "formats": "channels_last channels_last_3d contiguous_format memory_format preserve_format strided",
+    "func": "vmap",
     "grad_mode": "inference_mode is_inference_mode_enabled",
     "inquiry": """
         can_cast finfo get_default_device iinfo is_complex is_conj is_floating_point is_inference is_nonzero
@@ -39,6 +39,7 @@ FUNCTIONS: dict[str, str] = {
     "ops.counting": "argwhere bincount bucketize count_nonzero histc histogram nonzero searchsorted where",
     "ops.cumulative": "cummax cummin cumprod cumulative_trapezoid diff logcumsumexp trapezoid trapz=trapezoid",
     "ops.decompositions": "cholesky cholesky_inverse cholesky_solve pinverse qr svd",
+    "ops.distances": "bilinear cosine_similarity pairwise_distance pdist",
     "ops.elementary": "fix=trunc",
     "ops.elementwise": "absolute=abs divide multiply=mul negative=neg sgn=sign subtract=scaled_sub true_divide=div",
     "ops.inverses": "det inverse=inv logdet matrix_power slogdet",
@@ -66,9 +67,9 @@ FUNCTIONS: dict[str, str] = {
     "ops.uniqueness": "isin unique unique_consecutive",
     "switches": """
         are_deterministic_algorithms_enabled bfloat16 compile get_deterministic_debug_mode get_float32_matmul_precision
-        get_num_interop_threads is_autocast_enabled is_deterministic_algorithms_warn_only_enabled
-        is_warn_always_enabled set_deterministic_debug_mode set_float32_matmul_precision set_flush_denormal
-        set_num_interop_threads set_warn_always use_deterministic_algorithms
+        get_num_interop_threads is_autocast_enabled is_deterministic_algorithms_warn_only_enabled is_warn_always_enabled
+        set_deterministic_debug_mode set_float32_matmul_precision set_flush_denormal set_num_interop_threads
+        set_warn_always use_deterministic_algorithms
         """,
 }
 """Of the package itself: ``tinygrad_mp.<name>``."""

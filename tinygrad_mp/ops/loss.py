@@ -16,6 +16,7 @@ from tinygrad_mp.ops.class_losses import class_losses
 from tinygrad_mp.ops.elementwise import abs, square
 from tinygrad_mp.ops.gathering import gather
 from tinygrad_mp.ops.movement import reshape, squeeze, unsqueeze
+from tinygrad_mp.ops.reducing import reduced, settled
 from tinygrad_mp.ops.reduction import mean, sum
 from tinygrad_mp.ops.residue import residue_for
 from tinygrad_mp.ops.selection import clamp, kept
@@ -30,9 +31,9 @@ def cross_entropy(
     input: Any,
     target: Any,
     weight: Any = None,
-    size_average: None = None,
+    size_average: bool | None = None,
     ignore_index: int = -100,
-    reduce: None = None,
+    reduce: bool | None = None,
     reduction: str = "mean",
     label_smoothing: float = 0.0,
 ) -> Any:
@@ -67,7 +68,7 @@ def cross_entropy(
     tensor(0.3466)
     """
     name = "cross_entropy"
-    _check_reduction(name, size_average, reduce, reduction)
+    reduction = settled(name, reduction, size_average, reduce)
     if not 0.0 <= label_smoothing <= 1.0:
         raise SettingError(f"{name}: label_smoothing must lie in [0, 1], not {label_smoothing}")
     axis = _class_axis(name, input, target, weight)
@@ -77,7 +78,7 @@ def cross_entropy(
     if weight is None and counted is None and not label_smoothing and input.ndim == 2:
         fused = reduction if labels.size and input.dtype.itemsize > 2 else "none"  # sums of float16 need care
         losses = class_losses(input, labels, reduction=fused, residue=residue_for(input))
-        return losses if fused == reduction else _reduced(losses, reduction)
+        return losses if fused == reduction else reduced(losses, reduction)
     return _label_losses(log_softmax(input, axis), labels, weight, axis, counted, reduction, label_smoothing)
 
 
@@ -90,16 +91,16 @@ def _soft_cross_entropy(input: Any, target: Any, weight: Any, axis: int, reducti
     if weight is not None:
         logs = logs * _along_classes(weight, logs, axis)
     losses = -sum(logs * target, dim=axis)
-    return _reduced(losses, reduction)
+    return reduced(losses, reduction)
 
 
 def nll_loss(
     input: Any,
     target: Any,
     weight: Any = None,
-    size_average: None = None,
+    size_average: bool | None = None,
     ignore_index: int = -100,
-    reduce: None = None,
+    reduce: bool | None = None,
     reduction: str = "mean",
 ) -> Any:
     """Minus the log-probability in ``input`` of the class that ``target`` names.
@@ -123,7 +124,7 @@ def nll_loss(
     tensor(2.5000)
     """
     name = "nll_loss"
-    _check_reduction(name, size_average, reduce, reduction)
+    reduction = settled(name, reduction, size_average, reduce)
     axis = _class_axis(name, input, target, weight)
     labels, counted = _read_labels(name, input, target, axis, ignore_index)
     return _label_losses(input, labels, weight, axis, counted, reduction, 0.0)
@@ -144,7 +145,7 @@ def _label_losses(
     if counted is not None:
         losses = kept(losses, counted)
     if reduction != "mean":
-        return _reduced(losses, reduction)
+        return reduced(losses, reduction)
     if not labels.size or (counted is not None and not counted.any()):
         return sum(losses) + math.nan  # the mean of nothing; its gradient is zero, as in PyTorch
     if factor is None:
@@ -212,8 +213,8 @@ def binary_cross_entropy_with_logits(
     input: Any,
     target: Any,
     weight: Any = None,
-    size_average: None = None,
-    reduce: None = None,
+    size_average: bool | None = None,
+    reduce: bool | None = None,
     reduction: str = "mean",
     pos_weight: Any = None,
 ) -> Any:
@@ -239,19 +240,24 @@ def binary_cross_entropy_with_logits(
     tensor(0.3466)
     """
     name = "binary_cross_entropy_with_logits"
-    _check_reduction(name, size_average, reduce, reduction)
+    reduction = settled(name, reduction, size_average, reduce)
     _check_same_shape(name, input, target)
     present = logsigmoid(input)
     factor = None if pos_weight is None else (pos_weight - 1) * target + 1
     losses = (1 - target) * input - (present if factor is None else factor * present)
-    return _reduced(losses if weight is None else losses * weight, reduction)
+    return reduced(losses if weight is None else losses * weight, reduction)
 
 
 # --- numbers ----------------------------------------------------------------------------------------------------------
 
 
 def mse_loss(
-    input: Any, target: Any, size_average: None = None, reduce: None = None, reduction: str = "mean", weight: Any = None
+    input: Any,
+    target: Any,
+    size_average: bool | None = None,
+    reduce: bool | None = None,
+    reduction: str = "mean",
+    weight: Any = None,
 ) -> Any:
     """``(input - target)**2``. ShapeError if the shapes differ; ``weight`` has the same shape too.
 
@@ -264,7 +270,12 @@ def mse_loss(
 
 
 def l1_loss(
-    input: Any, target: Any, size_average: None = None, reduce: None = None, reduction: str = "mean", weight: Any = None
+    input: Any,
+    target: Any,
+    size_average: bool | None = None,
+    reduce: bool | None = None,
+    reduction: str = "mean",
+    weight: Any = None,
 ) -> Any:
     """``|input - target|``. ShapeError if the shapes differ; ``weight`` has the same shape too.
 
@@ -291,16 +302,16 @@ def huber_loss(input: Any, target: Any, reduction: str = "mean", delta: float = 
     """
     if not delta > 0:
         raise SettingError(f"huber_loss: delta must be positive, not {delta}")
-    _check_reduction("huber_loss", None, None, reduction)
+    reduction = settled("huber_loss", reduction)
     losses = _between("huber_loss", lambda gap: _huber(gap, delta), input, target, None, None, "none", weight)
-    return _reduced(losses, reduction)
+    return reduced(losses, reduction)
 
 
 def smooth_l1_loss(
     input: Any,
     target: Any,
-    size_average: None = None,
-    reduce: None = None,
+    size_average: bool | None = None,
+    reduce: bool | None = None,
     reduction: str = "mean",
     beta: float = 1.0,
 ) -> Any:
@@ -323,33 +334,20 @@ def _huber(gap: Any, delta: float) -> Any:
 
 
 def _between(
-    name: str, loss: Any, input: Any, target: Any, size_average: None, reduce: None, reduction: str, weight: Any
+    name: str, loss: Any, input: Any, target: Any, size_average: Any, reduce: Any, reduction: str, weight: Any
 ) -> Any:
-    _check_reduction(name, size_average, reduce, reduction)
+    reduction = settled(name, reduction, size_average, reduce)
     _check_same_shape(name, input, target)
     losses = loss(input - target)
     if weight is None:
-        return _reduced(losses, reduction)
+        return reduced(losses, reduction)
     if weight.shape != losses.shape:
         raise _mismatch(name, "the weight needs the shape of the input", input, weight, "weight")
     weighted = losses * weight
-    return sum(weighted) / sum(weight) if reduction == "mean" else _reduced(weighted, reduction)
+    return sum(weighted) / sum(weight) if reduction == "mean" else reduced(weighted, reduction)
 
 
 # --- shared -----------------------------------------------------------------------------------------------------------
-
-
-def _reduced(losses: Any, reduction: str) -> Any:
-    if reduction == "mean":
-        return mean(losses)
-    return sum(losses) if reduction == "sum" else losses
-
-
-def _check_reduction(name: str, size_average: Any, reduce: Any, reduction: str) -> None:
-    if size_average is not None or reduce is not None:
-        raise SettingError(f"{name}: size_average and reduce are gone", fix='use reduction="mean", "sum" or "none"')
-    if reduction not in ("mean", "sum", "none"):
-        raise SettingError(f"{name}: unknown reduction {reduction!r}", fix='use "mean", "sum" or "none"')
 
 
 def _check_same_shape(name: str, input: Any, target: Any) -> None:
