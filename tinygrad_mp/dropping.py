@@ -64,6 +64,18 @@ def dropout2d(input: Any, p: float = 0.5, training: bool = True, inplace: bool =
     return _drop("dropout2d", input, p, training, inplace, 2)
 
 
+def dropout3d(input: Any, p: float = 0.5, training: bool = True, inplace: bool = False) -> Any:
+    """:func:`dropout1d` for volumes: (n, channels, depth, height, width), or without n.
+
+    >>> from tinygrad_mp import ones
+    >>> dropout3d(ones(1, 2, 3, 4, 5), training=False).sum()
+    tensor(120.)
+    """
+    if input.ndim not in (4, 5):
+        raise _wrong_axes("dropout3d", input, "4 or 5")
+    return _drop("dropout3d", input, p, training, inplace, input.ndim - 3)
+
+
 def alpha_dropout(input: Any, p: float = 0.5, training: bool = False, inplace: bool = False) -> Any:
     """Dropout for networks with SELU: keeps mean 0 and variance 1.
 

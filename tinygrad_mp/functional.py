@@ -33,19 +33,21 @@ from tinygrad_mp.activating import (
 )
 from tinygrad_mp.backend import array_on, device_of
 from tinygrad_mp.backend.random_bits import bernoulli_mask
-from tinygrad_mp.dropping import alpha_dropout, dropout1d, dropout2d, feature_alpha_dropout
+from tinygrad_mp.dropping import alpha_dropout, dropout1d, dropout2d, dropout3d, feature_alpha_dropout
 from tinygrad_mp.dropping import check_probability as check_probability
 from tinygrad_mp.dtypes import FLOATING
 from tinygrad_mp.errors import DTypeError
 from tinygrad_mp.mutation import in_place
 from tinygrad_mp.ops.activation import gelu, logsigmoid, sigmoid, softplus, tanh
 from tinygrad_mp.ops.attention import scaled_dot_product_attention
+from tinygrad_mp.ops.bags import embedding_bag
 from tinygrad_mp.ops.convolution import conv1d, conv2d, conv_transpose1d, conv_transpose2d
 from tinygrad_mp.ops.ctc import ctc_loss
 from tinygrad_mp.ops.distances import bilinear, cosine_similarity, normalize, pairwise_distance, pdist
 from tinygrad_mp.ops.embedding import embedding
 from tinygrad_mp.ops.gathering import one_hot
 from tinygrad_mp.ops.gating import glu, softsign, tanhshrink
+from tinygrad_mp.ops.grids import affine_grid, grid_sample
 from tinygrad_mp.ops.joining import pad
 from tinygrad_mp.ops.layer_normalization import group_norm, layer_norm, local_response_norm, rms_norm
 from tinygrad_mp.ops.linear import linear
@@ -74,27 +76,43 @@ from tinygrad_mp.ops.normalization import batch_norm, instance_norm
 from tinygrad_mp.ops.piecewise import hardshrink, prelu, softshrink
 from tinygrad_mp.ops.pooling import adaptive_avg_pool1d, adaptive_avg_pool2d, avg_pool1d, avg_pool2d
 from tinygrad_mp.ops.probability_losses import binary_cross_entropy, gaussian_nll_loss, kl_div, poisson_nll_loss
-from tinygrad_mp.ops.resampling import interpolate, pixel_shuffle, pixel_unshuffle, upsample
+from tinygrad_mp.ops.resampling import channel_shuffle, interpolate, pixel_shuffle, pixel_unshuffle, upsample
+from tinygrad_mp.ops.unpooling import lp_pool1d, lp_pool2d, lp_pool3d, max_unpool1d, max_unpool2d, max_unpool3d
+from tinygrad_mp.ops.volumes import (
+    adaptive_avg_pool3d,
+    adaptive_max_pool3d,
+    avg_pool3d,
+    conv3d,
+    conv_transpose3d,
+    max_pool3d,
+)
 from tinygrad_mp.ops.window import fold, unfold
 
 __all__ = [
     "adaptive_avg_pool1d",
     "adaptive_avg_pool2d",
+    "adaptive_avg_pool3d",
     "adaptive_max_pool1d",
     "adaptive_max_pool2d",
+    "adaptive_max_pool3d",
+    "affine_grid",
     "alpha_dropout",
     "avg_pool1d",
     "avg_pool2d",
+    "avg_pool3d",
     "batch_norm",
     "bilinear",
     "binary_cross_entropy",
     "binary_cross_entropy_with_logits",
     "celu",
     "celu_",
+    "channel_shuffle",
     "conv1d",
     "conv2d",
+    "conv3d",
     "conv_transpose1d",
     "conv_transpose2d",
+    "conv_transpose3d",
     "cosine_embedding_loss",
     "cosine_similarity",
     "cross_entropy",
@@ -102,14 +120,17 @@ __all__ = [
     "dropout",
     "dropout1d",
     "dropout2d",
+    "dropout3d",
     "elu",
     "elu_",
     "embedding",
+    "embedding_bag",
     "feature_alpha_dropout",
     "fold",
     "gaussian_nll_loss",
     "gelu",
     "glu",
+    "grid_sample",
     "group_norm",
     "gumbel_softmax",
     "hardshrink",
@@ -130,9 +151,16 @@ __all__ = [
     "local_response_norm",
     "log_softmax",
     "logsigmoid",
+    "lp_pool1d",
+    "lp_pool2d",
+    "lp_pool3d",
     "margin_ranking_loss",
     "max_pool1d",
     "max_pool2d",
+    "max_pool3d",
+    "max_unpool1d",
+    "max_unpool2d",
+    "max_unpool3d",
     "mish",
     "mse_loss",
     "multi_margin_loss",
@@ -174,6 +202,8 @@ __all__ = [
     "triplet_margin_with_distance_loss",
     "unfold",
     "upsample",
+    "upsample_bilinear",
+    "upsample_nearest",
 ]
 
 
@@ -208,3 +238,13 @@ def dropout(input: Any, p: float = 0.5, training: bool = True, inplace: bool = F
 
 def _masked(input: Any, mask: Any) -> Any:
     return input * mask
+
+
+def upsample_nearest(input: Any, size: Any = None, scale_factor: Any = None) -> Any:
+    """The old name of ``interpolate(..., mode="nearest")``."""
+    return interpolate(input, size, scale_factor)
+
+
+def upsample_bilinear(input: Any, size: Any = None, scale_factor: Any = None) -> Any:
+    """The old name of ``interpolate(..., mode="bilinear", align_corners=True)``."""
+    return interpolate(input, size, scale_factor, "bilinear", True)

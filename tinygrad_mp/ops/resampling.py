@@ -15,10 +15,10 @@ from tinygrad_mp.backend import xp
 from tinygrad_mp.domains import Real, Sampler
 from tinygrad_mp.dtypes import FLOATING
 from tinygrad_mp.errors import DTypeError, SettingError, ShapeError
-from tinygrad_mp.ops.movement import permute, reshape
+from tinygrad_mp.ops.movement import permute, reshape, transpose
 from tinygrad_mp.primitive import primitive
 
-__all__ = ["interpolate", "pixel_shuffle", "pixel_unshuffle", "upsample"]
+__all__ = ["channel_shuffle", "interpolate", "pixel_shuffle", "pixel_unshuffle", "upsample"]
 
 _MODES = {"nearest": (3, 4, 5), "nearest-exact": (3, 4, 5), "linear": (3,), "bilinear": (4,), "trilinear": (5,)}
 
@@ -310,3 +310,20 @@ def _factor(name: str, input: Any, factor: Any) -> int:
     if r < 1:
         raise SettingError(f"{name}: the factor must be at least 1, not {r}")
     return r
+
+
+def channel_shuffle(input: Any, groups: int) -> Any:
+    """The channels of ``groups`` groups, one of each in turn: (n, g * c, ...) with the channels as (c, g).
+
+    Source: Zhang et al., ShuffleNet, 2018.
+
+    >>> from tinygrad_mp import arange
+    >>> from tinygrad_mp.nn import functional as F
+    >>> F.channel_shuffle(arange(4.0).reshape(1, 4, 1), 2).flatten()
+    tensor([0., 2., 1., 3.])
+    """
+    if input.ndim < 3 or groups < 1 or input.shape[1] % groups:
+        raise ShapeError(f"channel_shuffle: {groups} groups of the channels of shape {tuple(input.shape)}")
+    batch, channels, *rest = input.shape
+    apart = reshape(input, (batch, groups, channels // groups, *rest))
+    return reshape(transpose(apart, 1, 2), (batch, channels, *rest))
