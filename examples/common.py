@@ -74,6 +74,11 @@ class Progress:
         self.bar.update()
         self.done += 1
 
+    @property
+    def due(self):
+        """Whether it is time to tell how far it is: ten times in all, but every 500 steps at the latest."""
+        return self.done % max(1, min(self.total // 10, 500)) == 0
+
     def mean(self, name, last):
         """Mean of the last figures of this name."""
         return sum(self.history[name][-last:]) / len(self.history[name][-last:])
@@ -126,7 +131,8 @@ def draw_history(axes, figures, every, label, color="C0"):
     axes.plot(range(1, len(figures) + 1), figures, linewidth=0.7, alpha=0.3, color=color)
     parts = [figures[start : start + every] for start in range(0, len(figures), every)]
     middles = [every * n + (len(part) + 1) / 2 for n, part in enumerate(parts)]
-    axes.plot(middles, [sum(part) / len(part) for part in parts], marker="o", markersize=3, color=color, label=label)
+    means, marker = [sum(part) / len(part) for part in parts], "o" if len(parts) <= 40 else None
+    axes.plot(middles, means, marker=marker, markersize=3, color=color, label=label)
 
 
 def draw_learning(figure, losses, every, model, images, labels, names):

@@ -65,7 +65,7 @@ def test_a_picture_is_drawn(name, quick):
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGINT for one process")
 def test_ctrl_c_ends_with_what_has_been_learnt_so_far(name, tmp_path):
     endless = "--epochs" if "--epochs" in run(name, "--help", cwd=tmp_path).stdout else "--steps"
-    started = command(name, *short(name), endless, "1000000")
+    started = command(name, *short(name), endless, "1000")
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
     with subprocess.Popen(started, cwd=tmp_path, env=environment(), **pipes) as process:
         while not REPORT.match(line := process.stdout.readline()):
