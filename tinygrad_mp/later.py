@@ -65,6 +65,7 @@ FUNCTIONS: dict[str, str] = {
         asinh atan atan2 atanh cosh deg2rad exp2 hypot log10 log2 logaddexp logaddexp2 rad2deg sinc sinh
         """,
     "ops.uniqueness": "isin unique unique_consecutive",
+    "saving": "load save",
     "switches": """
         are_deterministic_algorithms_enabled bfloat16 compile get_deterministic_debug_mode get_float32_matmul_precision
         get_num_interop_threads is_autocast_enabled is_deterministic_algorithms_warn_only_enabled is_warn_always_enabled
