@@ -76,6 +76,7 @@ from tinygrad_mp.errors import (
 from tinygrad_mp.formatting import get_printoptions, printoptions, set_printoptions
 from tinygrad_mp.grad_mode import enable_grad, is_grad_enabled, no_grad, set_grad_enabled
 from tinygrad_mp.keywords import flexible as _flexible
+from tinygrad_mp.keywords import makes as _makes
 from tinygrad_mp.ops import (
     abs,
     add,
@@ -216,7 +217,7 @@ if TYPE_CHECKING:
     from tinygrad_mp import data, nn, optim, special, testing, utils
 
 __version__ = "0.1.0"
-_OPS = "tinygrad_mp.ops."
+_OPS, _MAKERS = "tinygrad_mp.ops.", {f"tinygrad_mp.{name}" for name in ("creation", "grids", "random")}
 
 inf, nan, pi, e = float("inf"), float("nan"), 3.141592653589793, 2.718281828459045
 newaxis = None
@@ -226,7 +227,8 @@ short, int, long = int16, int32, int64
 
 def _as_function(value: Any) -> Any:
     """What this package offers of an operation: it can be called in all of PyTorch's ways."""
-    return _flexible(value) if isinstance(value, _FunctionType) and value.__module__.startswith(_OPS) else value
+    module = value.__module__ if isinstance(value, _FunctionType) else ""
+    return _flexible(value) if module.startswith(_OPS) else _makes(value) if module in _MAKERS else value
 
 
 globals().update({name: _as_function(value) for name, value in globals().items() if not name.startswith("_")})

@@ -312,7 +312,7 @@ def full_like(
 
 
 def arange(
-    start: Any,
+    start: Any = None,
     end: Any = None,
     step: Any = 1,
     *,
@@ -332,7 +332,7 @@ def arange(
     >>> arange(3), arange(1, 2, 0.5)
     (tensor([0, 1, 2]), tensor([1.0000, 1.5000]))
     """
-    start, end = (0, start) if end is None else (start, end)
+    start, end = (0, start) if end is None else (0 if start is None else start, end)
     first, last, by = (_number("arange", value) for value in (start, end, step))
     if any(isinstance(value, complex) for value in (first, last, by)):
         raise DTypeError("arange: complex numbers have no order")

@@ -20,6 +20,7 @@ from tinygrad_mp.output import write_out
 from tinygrad_mp.tape import TensorBase
 
 _MISSING: Any = object()
+_OF_MAKERS = frozenset({"layout", "memory_format", "names", "out", "pin_memory"})
 _TENSOR_FIRST = frozenset({"input", "x", "self", "tensor"})
 _INPUT, _OTHER = ("input", "x", "self", "tensor"), ("other", "y", "exponent", "mat2", "vec", "vec2", "tensor")
 _SYNONYMS: dict[str, tuple[str, ...]] = {
@@ -93,6 +94,29 @@ def flexible(function: Callable[..., Any], *, method: bool = False) -> Callable[
     if plain and len(op.input_names) == 2:
         return update_wrapper(_of_two(function, method), function)
     return update_wrapper(_of_many(function, method), function)
+
+
+def makes(function: Callable[..., Any]) -> Callable[..., Any]:
+    """A function that makes tensors, with PyTorch's further keywords: ``out=``, and those without effect here.
+
+    >>> from tinygrad_mp import empty
+    >>> from tinygrad_mp.creation import arange
+    >>> makes(arange)(3, out=empty(0), pin_memory=False)
+    tensor([0., 1., 2.])
+    """
+
+    def _made(*given: Any, **keywords: Any) -> Any:
+        if not keywords.keys() & _OF_MAKERS:
+            return function(*given, **keywords)
+        for word in ("pin_memory", "memory_format", "names"):
+            keywords.pop(word, None)
+        layout, out = keywords.pop("layout", None), keywords.pop("out", None)
+        if layout is not None and str(layout) != "strided":
+            raise UnsupportedError(f"{function.__name__}: layout {layout} is not there", fix="tensors are strided")
+        made = function(*given, **keywords)
+        return made if out is None else write_out(function.__name__, made, out)
+
+    return update_wrapper(_made, function)
 
 
 def _of_one(function: Callable[..., Any]) -> Callable[..., Any]:

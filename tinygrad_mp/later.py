@@ -22,6 +22,7 @@ FUNCTIONS: dict[str, str] = {
     "formats": "channels_last channels_last_3d contiguous_format memory_format preserve_format strided",
     "func": "vmap",
     "grad_mode": "inference_mode is_inference_mode_enabled",
+    "grids": "asarray cartesian_prod combinations logspace meshgrid scalar_tensor tril_indices triu_indices vander",
     "inquiry": """
         can_cast finfo get_default_device iinfo is_complex is_conj is_floating_point is_inference is_nonzero
         is_same_size is_signed is_storage is_tensor numel promote_types set_default_device typename
