@@ -44,6 +44,8 @@ def ours(value: Any) -> Any:
         return {key: ours(one) for key, one in value.items()}
     if isinstance(value, slice):
         return slice(ours(value.start), ours(value.stop), ours(value.step))
+    if isinstance(value, types.BuiltinFunctionType) and (value.__module__ or "").startswith("torch"):
+        return _named(nn.functional if value.__module__ == "torch._C._nn" else tg, value.__name__)
     if isinstance(value, types.FunctionType) and value.__module__.startswith("torch.nn.functional"):
         return _named(nn.functional, value.__name__)
     if isinstance(value, types.FunctionType):
@@ -73,9 +75,23 @@ def _tensor(value: Any) -> Any:
 
 
 def _module(value: Any) -> Any:
-    made = _named(nn, type(value).__name__)()
-    made.load_state_dict({name: ours(one) for name, one in value.state_dict().items()})
-    return made
+    settings: dict[str, Any] = {}
+    if isinstance(value, (torch.nn.TransformerEncoderLayer, torch.nn.TransformerDecoderLayer)):
+        settings = {
+            "d_model": value.linear1.in_features, "nhead": value.self_attn.num_heads,
+            "dim_feedforward": value.linear1.out_features, "dropout": value.dropout.p,
+            "activation": ours(value.activation), "layer_norm_eps": value.norm1.eps,
+            "batch_first": value.self_attn.batch_first, "norm_first": value.norm_first,
+            "bias": value.linear1.bias is not None,
+        }  # fmt: skip
+    elif isinstance(value, torch.nn.PairwiseDistance):
+        settings = {"p": value.norm, "eps": value.eps, "keepdim": value.keepdim}
+    made = _named(nn, type(value).__name__)(**settings)
+    state = value.state_dict()
+    if state:
+        made.to(_named(tg, str(next(iter(state.values())).dtype).removeprefix("torch.")))
+        made.load_state_dict({name: ours(one) for name, one in state.items()})
+    return made.train(value.training)
 
 
 class _Names:

@@ -450,7 +450,7 @@ def pinv(A: Any, rcond: Any = None, hermitian: bool = False, *, atol: Any = None
     tensor([[0.5000, 0.0000]])
     """
     require_matrices("pinv", A, square=hermitian)
-    x = _mirrored(A, upper=False) if hermitian else A
+    x = _mean_of_triangles(_mirrored(A, upper=False)) if hermitian else A
     return _pinv(x, cutoff=cutoff_of(x, atol, rcond if rtol is None else rtol))
 
 

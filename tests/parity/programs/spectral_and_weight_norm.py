@@ -23,7 +23,7 @@ def run(torch):
     losses = []
     for _ in range(6):
         optimizer.zero_grad()
-        loss = nn.functional.l1_loss(model["head"](model["body"](x)), y)
+        loss = nn.functional.mse_loss(model["head"](model["body"](x)), y)
         loss.backward()
         optimizer.step()
         losses.append(loss.item())
@@ -31,5 +31,5 @@ def run(torch):
     total_norm = torch.sqrt(sum(p.grad.detach().norm() ** 2 for p in model.parameters() if p.grad is not None))
     vector = nn.utils.parameters_to_vector(model.parameters())
     nn.utils.vector_to_parameters(vector * 0.5, model.parameters())
-    halved = nn.functional.l1_loss(model["head"](model["body"](x)), y)
+    halved = nn.functional.mse_loss(model["head"](model["body"](x)), y)
     return [*losses, total_norm.item(), vector.norm().item(), halved.item()]
