@@ -218,6 +218,11 @@ def _polygamma_step(x: Any, n: int) -> Any:
     return (-1) ** (n + 1) * math.factorial(n) * x ** -(n + 1)
 
 
+def _hardsigmoid(six: Any) -> Any:
+    """PyTorch's own has one derivative only; it takes a sixth in float32."""
+    return six.detach() / 6 + (six - six.detach()) * 0.1666666716337204
+
+
 def _trailing(x: Any, axes: int) -> tuple[int, ...]:
     return tuple(x.shape[x.ndim - axes :])
 
@@ -275,7 +280,7 @@ COUNTERPARTS: dict[str, Callable[..., Any]] = {
     "fold_dim": _fold_dim,
     "gather": lambda x, index, dim: torch.gather(x, dim, index),
     "gru": _recurrent(torch.gru, 3),
-    "hardsigmoid": lambda x: F.relu6(x + 3) / 6,  # PyTorch's own has one derivative only
+    "hardsigmoid": lambda x: _hardsigmoid(F.relu6(x + 3)),
     "hardtanh": lambda x, low, high: F.hardtanh(x, low, high),
     "inv": torch.linalg.inv,
     "kept": lambda x, mask: torch.where(mask, x, torch.zeros((), dtype=x.dtype)),

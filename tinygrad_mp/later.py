@@ -82,7 +82,7 @@ METHODS: dict[str, str] = {
     "inquiry": "is_complex is_conj is_inference is_nonzero is_same_size is_signed",
     "legacy": "new",
     "ops.arithmetic": """
-        __lshift__=bitwise_left_shift __rlshift__=left_shift_of __rrshift__=right_shift_of
+        __lshift__=bitwise_left_shift __rdiv__=rdiv __rlshift__=left_shift_of __rrshift__=right_shift_of
         __rshift__=bitwise_right_shift addcdiv addcmul bitwise_left_shift bitwise_right_shift copysign float_power fmax
         fmin fmod frac gcd heaviside isneginf isposinf isreal lcm ldexp lerp nan_to_num nextafter positive signbit
         """,

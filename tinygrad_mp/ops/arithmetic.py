@@ -9,7 +9,7 @@ from tinygrad_mp.dtypes import float64
 from tinygrad_mp.errors import DTypeError, SettingError, UndefinedError
 from tinygrad_mp.ops.comparison import isfinite, isnan
 from tinygrad_mp.ops.elementwise import _division_case as division_case
-from tinygrad_mp.ops.elementwise import abs, add, divide, mul, pow, sign, sub, zeroed
+from tinygrad_mp.ops.elementwise import abs, add, div, divide, mul, pow, sign, sub, zeroed
 from tinygrad_mp.ops.placement import to_dtype
 from tinygrad_mp.ops.selection import NUMBERS, kept, module_of, where
 from tinygrad_mp.ops.transcendental import floating_only
@@ -244,6 +244,16 @@ def rsub(input: Any, other: Any, *, alpha: float = 1) -> Any:
     tensor([8., 6.])
     """
     return sub(other, input if alpha == 1 else mul(input, alpha))
+
+
+def rdiv(input: Any, other: Any) -> Any:
+    """``other / input``.
+
+    >>> from tinygrad_mp import tensor
+    >>> rdiv(tensor([1.0, 2.0]), 4)
+    tensor([4., 2.])
+    """
+    return div(other, input)
 
 
 # --- what is infinite or no number ------------------------------------------------------------------------------------

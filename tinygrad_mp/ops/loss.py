@@ -73,6 +73,8 @@ def cross_entropy(
         raise SettingError(f"{name}: label_smoothing must lie in [0, 1], not {label_smoothing}")
     axis = _class_axis(name, input, target, weight)
     if target.dtype.kind == "f":
+        if ignore_index >= 0:
+            raise SettingError(f"{name}: ignore_index is not supported for floating point target", fix="leave it out")
         return _soft_cross_entropy(input, target, weight, axis, reduction, label_smoothing)
     labels, counted = _read_labels(name, input, target, axis, ignore_index)
     if weight is None and counted is None and not label_smoothing and input.ndim == 2:

@@ -243,6 +243,8 @@ def multi_margin_loss(
     reduction = settled(name, reduction, size_average, reduce)
     if p not in (1, 2):
         raise SettingError(f"{name}: only p == 1 and p == 2 supported, not {p}")
+    if weight is not None and weight.ndim != 1:
+        raise ShapeError(f"{name}: weight must be one-dimensional, but it has {weight.ndim} axes")
     rows = _as_rows(name, input)
     count, classes = rows.shape
     labels = _labels(name, input, target, (count,), 0, classes)

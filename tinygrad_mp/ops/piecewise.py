@@ -75,7 +75,10 @@ def relu6(input: Any) -> Any:
     return _hardtanh(input, low=0.0, high=6.0)
 
 
-@primitive(elementwise=True, x=lambda g, x: kept(g, (x > -3) & (x < 3)) * (1 / 6))
+_SIXTH = 0.1666666716337204  # in float32, which is what PyTorch's gradient has for every dtype
+
+
+@primitive(elementwise=True, x=lambda g, x: kept(g, (x > -3) & (x < 3)) * _SIXTH)
 def hardsigmoid(x: _Bent) -> Any:
     """``min(max(x + 3, 0), 6) / 6``, a sigmoid of straight pieces. Floating dtypes only.
 
@@ -83,7 +86,8 @@ def hardsigmoid(x: _Bent) -> Any:
     >>> hardsigmoid(tensor([-4.0, 0.0, 4.0]))
     tensor([0.0000, 0.5000, 1.0000])
     """
-    floating_only(x)
+    if x.dtype.kind != "f":
+        raise UndefinedError(f"not defined for {x.dtype}", fix="convert first: x.float()")
     return (x + 3).clip(0.0, 6.0) / 6
 
 

@@ -199,8 +199,8 @@ def gaussian_nll_loss(
     input, target : Tensor
         Means and values; they broadcast.
     var : Tensor or float
-        Variances, of the shape of ``input``, without its last axis, or with size 1 there. Those below ``eps`` count as
-        ``eps``, of which their gradient knows nothing.
+        Variances, of the shape of ``input``, or without its last axis, or with size 1 in one place. Those below ``eps``
+        count as ``eps``, of which their gradient knows nothing.
     full : bool, default False
         Add ``log(2 * pi) / 2``.
     reduction : {"mean", "sum", "none"}
@@ -227,7 +227,7 @@ def gaussian_nll_loss(
     if given != shape:
         if given == shape[:-1]:
             var = unsqueeze(var, -1)
-        elif not (given and given[-1] == 1 and given[:-1] == shape[:-1]):
+        elif len(given) != len(shape) or [one for one, other in zip(given, shape, strict=True) if one != other] != [1]:
             raise ShapeError(f"{name}: var is of incorrect size {given} for an input of shape {shape}")
     reduction = settled(name, reduction)
     var = raised(var, eps)
