@@ -275,6 +275,7 @@ COUNTERPARTS: dict[str, Callable[..., Any]] = {
     "conv2d_weight": _conv2d_weight,
     "digamma": _from_afar(torch.digamma, lambda x: -1 / x),
     "diagonal_embed": _diagonal_embed,
+    "as_strided": lambda x, size, stride, offset: torch.as_strided(x, size, stride, offset),
     "floor_divide": lambda x, y: torch.div(x, y, rounding_mode="floor"),
     "fold": lambda x, size, kernel, **params: F.fold(x, output_size=size, kernel_size=kernel, **params),
     "fold_dim": _fold_dim,
@@ -311,6 +312,9 @@ COUNTERPARTS: dict[str, Callable[..., Any]] = {
     "scatter_into_zeros": lambda x, index, dim, shape: torch.scatter_add(_zeros(x, shape), dim, index, x),
     "slogdet": torch.linalg.slogdet,
     "solve": torch.linalg.solve,
+    "scatter_extreme": lambda x, src, index, dim, largest, include_self: torch.scatter_reduce(
+        x, dim, index, src, "amax" if largest else "amin", include_self=include_self
+    ),
     "slice": _forward_slices,
     "slice_into_zeros": _slice_into_zeros,
     "slice_put": _slice_put_by_mask,

@@ -48,7 +48,6 @@ from tinygrad_mp.ops.embedding import embedding
 from tinygrad_mp.ops.gathering import one_hot
 from tinygrad_mp.ops.gating import glu, softsign, tanhshrink
 from tinygrad_mp.ops.grids import affine_grid, grid_sample
-from tinygrad_mp.ops.joining import pad
 from tinygrad_mp.ops.layer_normalization import group_norm, layer_norm, local_response_norm, rms_norm
 from tinygrad_mp.ops.linear import linear
 from tinygrad_mp.ops.loss import (
@@ -73,6 +72,7 @@ from tinygrad_mp.ops.margin_losses import (
 )
 from tinygrad_mp.ops.max_pooling import adaptive_max_pool1d, adaptive_max_pool2d, max_pool1d, max_pool2d
 from tinygrad_mp.ops.normalization import batch_norm, instance_norm
+from tinygrad_mp.ops.padding import pad
 from tinygrad_mp.ops.piecewise import hardshrink, prelu, softshrink
 from tinygrad_mp.ops.pooling import adaptive_avg_pool1d, adaptive_avg_pool2d, avg_pool1d, avg_pool2d
 from tinygrad_mp.ops.probability_losses import binary_cross_entropy, gaussian_nll_loss, kl_div, poisson_nll_loss

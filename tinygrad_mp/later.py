@@ -36,6 +36,10 @@ FUNCTIONS: dict[str, str] = {
         addcdiv addcmul bitwise_left_shift bitwise_right_shift copysign float_power fmax fmin fmod frac gcd heaviside
         isneginf isposinf isreal lcm ldexp lerp nan_to_num nextafter positive rsub signbit
         """,
+    "ops.arranging": """
+        atleast_1d atleast_2d atleast_3d block_diag broadcast_shapes broadcast_tensors column_stack diag diag_embed
+        diagflat diagonal_scatter dstack fliplr flipud hstack rot90 row_stack=vstack unflatten vstack
+        """,
     "ops.comparison": "greater=gt greater_equal=ge less=lt less_equal=le not_equal=ne",
     "ops.counting": "argwhere bincount bucketize count_nonzero histc histogram nonzero searchsorted where",
     "ops.cumulative": "cummax cummin cumprod cumulative_trapezoid diff logcumsumexp trapezoid trapz=trapezoid",
@@ -50,9 +54,15 @@ FUNCTIONS: dict[str, str] = {
         """,
     "ops.matrix_norms": "matrix_exp",
     "ops.movement": "moveaxis=movedim swapdims=swapaxes",
+    "ops.parts": "as_strided dsplit hsplit select select_scatter slice_scatter tensor_split vsplit",
     "ops.piecewise": "celu hardshrink prelu selu threshold",
+    "ops.point_distances": "cdist dist",
     "ops.products": "addbmm addmm addmv addr baddbmm chain_matmul cross ger inner kron tensordot trace vdot",
     "ops.quantiles": "nanquantile quantile",
+    "ops.scatter_reductions": "scatter_reduce",
+    "ops.scattering": """
+        index_add index_copy index_fill index_put index_reduce masked_scatter masked_select put scatter take
+        """,
     "ops.selection": "clamp_max clamp_min clip=clamp",
     "ops.shaping": """
         adjoint conj=unchanged conj_physical=unchanged detach narrow_copy ravel real=unchanged resolve_conj=unchanged
@@ -69,9 +79,9 @@ FUNCTIONS: dict[str, str] = {
     "saving": "load save",
     "switches": """
         are_deterministic_algorithms_enabled bfloat16 compile get_deterministic_debug_mode get_float32_matmul_precision
-        get_num_interop_threads is_autocast_enabled is_deterministic_algorithms_warn_only_enabled is_warn_always_enabled
-        set_deterministic_debug_mode set_float32_matmul_precision set_flush_denormal set_num_interop_threads
-        set_warn_always use_deterministic_algorithms
+        get_num_interop_threads is_autocast_enabled is_deterministic_algorithms_warn_only_enabled
+        is_warn_always_enabled set_deterministic_debug_mode set_float32_matmul_precision set_flush_denormal
+        set_num_interop_threads set_warn_always use_deterministic_algorithms
         """,
 }
 """Of the package itself: ``tinygrad_mp.<name>``."""
@@ -86,6 +96,7 @@ METHODS: dict[str, str] = {
         __rshift__=bitwise_right_shift addcdiv addcmul bitwise_left_shift bitwise_right_shift copysign float_power fmax
         fmin fmod frac gcd heaviside isneginf isposinf isreal lcm ldexp lerp nan_to_num nextafter positive signbit
         """,
+    "ops.arranging": "diag diag_embed diagflat diagonal_scatter fliplr flipud rot90 unflatten",
     "ops.comparison": "greater=gt greater_equal=ge less=lt less_equal=le not_equal=ne",
     "ops.counting": "argwhere bincount count_nonzero histc histogram nonzero where=tensor_where",
     "ops.cumulative": "cummax cummin cumprod diff logcumsumexp",
@@ -96,9 +107,15 @@ METHODS: dict[str, str] = {
     "ops.joining": "split_with_sizes=split unsafe_chunk=chunk unsafe_split=split unsafe_split_with_sizes=split",
     "ops.matrix_norms": "matrix_exp",
     "ops.movement": "moveaxis=movedim swapdims=swapaxes",
+    "ops.parts": "as_strided dsplit hsplit select select_scatter slice_scatter tensor_split vsplit",
     "ops.piecewise": "hardshrink prelu",
+    "ops.point_distances": "dist",
     "ops.products": "addbmm addmm addmv addr baddbmm cross ger inner kron trace vdot",
     "ops.quantiles": "nanquantile quantile",
+    "ops.scatter_reductions": "scatter_reduce",
+    "ops.scattering": """
+        index_add index_copy index_fill index_put index_reduce masked_scatter masked_select put scatter take
+        """,
     "ops.selection": "clamp_max clamp_min",
     "ops.shaping": """
         adjoint conj=unchanged conj_physical=unchanged expand_as narrow_copy ravel reshape_as resolve_conj=unchanged
@@ -139,6 +156,8 @@ IN_PLACE: dict[str, str] = {
         """,
     "ops.products": "addbmm addmm addmv addr baddbmm",
     "ops.reduction": "cumsum",
+    "ops.scatter_reductions": "scatter_reduce",
+    "ops.scattering": "index_add index_copy index_fill index_put index_reduce masked_scatter put scatter",
     "ops.selection": "clamp_max clamp_min clip=clamp",
     "ops.special": "digamma erfc erfinv lgamma logit mvlgamma polygamma xlogy",
     "ops.statistics": "renorm",
