@@ -291,6 +291,7 @@ COUNTERPARTS: dict[str, Callable[..., Any]] = {
     "log_ndtr": torch.special.log_ndtr,
     "logsumexp": _over_all_if_empty(torch.logsumexp),
     "lstm": _recurrent(torch.lstm, 4),
+    "mantissa": lambda x: torch.frexp(x)[0],
     "max_pick": _max_pick,
     "max_pool2d": lambda x, kernel, **params: F.max_pool2d(x, kernel, **params),
     "max_pool2d_indices": lambda x, kernel, **params: F.max_pool2d(x, kernel, return_indices=True, **params)[1],
@@ -478,7 +479,6 @@ OTHERWISE = {
     "all": {"uint8"},  # always bool; PyTorch keeps uint8 from its days before bool
     "any": {"uint8"},
     "hardsigmoid": {"bool", "uint8", "int32", "int64"},  # refused, as by PyTorch's own function
-    "sign": {"bool"},  # NumPy has no sign of booleans
     "square": {"bool"},  # stays bool, as x * x does
     "sum_to": {"bool", "uint8", "int32"},  # of the engine: sees cotangents only
     "zeroed": {"bool"},

@@ -33,8 +33,8 @@ FUNCTIONS: dict[str, str] = {
         """,
     "ops": "return_types",
     "ops.arithmetic": """
-        addcdiv addcmul bitwise_left_shift bitwise_right_shift copysign float_power fmax fmin fmod frac gcd heaviside
-        isneginf isposinf isreal lcm ldexp lerp nan_to_num nextafter positive rsub signbit
+        addcdiv addcmul bitwise_left_shift bitwise_right_shift copysign float_power fmax fmin fmod frac frexp gcd
+        heaviside isneginf isposinf isreal lcm ldexp lerp nan_to_num nextafter positive rsub signbit
         """,
     "ops.arranging": """
         atleast_1d atleast_2d atleast_3d block_diag broadcast_shapes broadcast_tensors column_stack diag diag_embed
@@ -94,7 +94,7 @@ METHODS: dict[str, str] = {
     "ops.arithmetic": """
         __lshift__=bitwise_left_shift __rdiv__=rdiv __rlshift__=left_shift_of __rrshift__=right_shift_of
         __rshift__=bitwise_right_shift addcdiv addcmul bitwise_left_shift bitwise_right_shift copysign float_power fmax
-        fmin fmod frac gcd heaviside isneginf isposinf isreal lcm ldexp lerp nan_to_num nextafter positive signbit
+        fmin fmod frac frexp gcd heaviside isneginf isposinf isreal lcm ldexp lerp nan_to_num nextafter positive signbit
         """,
     "ops.arranging": "diag diag_embed diagflat diagonal_scatter fliplr flipud rot90 unflatten",
     "ops.comparison": "greater=gt greater_equal=ge less=lt less_equal=le not_equal=ne",

@@ -137,6 +137,16 @@ def test_heaviside_nextafter_ldexp_and_rsub_are_pytorchs(torch: Any, agree: Any)
     agree(lambda x, y: tg.rsub(x, y, alpha=3), lambda x, y: torch.rsub(x, y, alpha=3), X, Y)
 
 
+def test_frexp_takes_numbers_apart_as_pytorch_does(torch: Any, agree: Any) -> None:
+    points = numpy.array([8.0, -0.75, 0.0, 1e-300, 3e300])
+    agree(lambda x: tg.frexp(x).mantissa, lambda x: torch.frexp(x).mantissa, points)
+    agree(lambda x: tg.frexp(x).exponent, lambda x: torch.frexp(x).exponent, points, order=0)
+
+
+def test_the_sign_of_booleans_is_themselves() -> None:
+    assert tg.sign(tg.tensor([True, False])).tolist() == [True, False]
+
+
 def test_heaviside_has_no_gradient() -> None:
     x = tg.tensor([1.0, -1.0], requires_grad=True)
     assert not tg.heaviside(x, tg.tensor([0.5])).requires_grad

@@ -7,6 +7,7 @@ from tinygrad_mp.backend import xp
 from tinygrad_mp.domains import Domain, Integer, NonZero, Real, Sampler
 from tinygrad_mp.dtypes import float64
 from tinygrad_mp.errors import DTypeError, SettingError, UndefinedError
+from tinygrad_mp.ops import return_types
 from tinygrad_mp.ops.comparison import isfinite, isnan
 from tinygrad_mp.ops.elementwise import _division_case as division_case
 from tinygrad_mp.ops.elementwise import abs, add, div, divide, mul, pow, sign, sub, zeroed
@@ -14,6 +15,7 @@ from tinygrad_mp.ops.placement import to_dtype
 from tinygrad_mp.ops.selection import NUMBERS, kept, module_of, where
 from tinygrad_mp.ops.transcendental import floating_only
 from tinygrad_mp.primitive import primitive
+from tinygrad_mp.tape import wrap
 
 _Shift = Annotated[Any, Domain(0, 5, kind="int")]
 _BetweenIntegers = Annotated[Any, Domain(-2.4, 2.4, away_from=(-2.0, -1.0, 0.0, 1.0, 2.0), margin=0.1)]
@@ -254,6 +256,33 @@ def rdiv(input: Any, other: Any) -> Any:
     tensor([4., 2.])
     """
     return div(other, input)
+
+
+def _mantissa_rule(g: Any, x: Any, out: Any) -> Any:
+    return g * where(x == 0, 1.0, out / where(x == 0, 1.0, x))
+
+
+@primitive(x=_mantissa_rule)
+def _mantissa(x: NonZero) -> Any:
+    """``x`` divided by the power of two that brings its size into [0.5, 1)."""
+    floating_only(x)
+    return xp(x).frexp(x)[0]
+
+
+def frexp(input: Any) -> return_types.frexp:  # type: ignore[valid-type]
+    """``(mantissa, exponent)`` with ``input = mantissa * 2**exponent``, the size of the mantissa in [0.5, 1) or 0.
+
+    UndefinedError for integers.
+
+    >>> from tinygrad_mp import tensor
+    >>> frexp(tensor([8.0, 0.75]))
+    return_types.frexp(
+    mantissa=tensor([0.5000, 0.7500]),
+    exponent=tensor([4, 0], dtype=int32))
+    """
+    mantissa = _mantissa(input)
+    exponent = xp(input.array).frexp(input.array)[1]
+    return return_types.frexp((mantissa, wrap(input.result_class, exponent.astype("int32"))))
 
 
 # --- what is infinite or no number ------------------------------------------------------------------------------------

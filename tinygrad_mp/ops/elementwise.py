@@ -200,7 +200,7 @@ def sign(x: Smooth) -> Any:
     >>> tensor([-1.5, 0.0, 2.0]).sign()
     tensor([-1.,  0.,  1.])
     """
-    return xp(x).sign(x)
+    return x.copy() if x.dtype.kind == "b" else xp(x).sign(x)  # NumPy has no sign of booleans
 
 
 @primitive(x=None)
