@@ -294,3 +294,18 @@ def test_a_number_on_the_left_and_an_array_on_the_left_reach_the_tape() -> None:
     (numpy.float64(2) * x + numpy.ones((2, 2), numpy.float32) @ x).sum().backward()
     assert x.dtype == tg.float32
     assert x.grad.tolist() == [[4.0, 4.0], [4.0, 4.0]]
+
+
+def test_an_assigned_gradient_must_match_its_tensor() -> None:
+    for library in (tg, torch):
+        x = library.zeros(2, requires_grad=True)
+        for wrong, kind in ((1.0, TypeError), (library.ones(3), RuntimeError), (x, RuntimeError)):
+            with pytest.raises(kind):
+                x.grad = wrong
+        with pytest.raises(RuntimeError):
+            x.grad = library.ones(2, dtype=library.float64)
+        x.grad = library.ones(2)
+        (x * 3).sum().backward()
+        assert x.grad.tolist() == [4.0, 4.0]
+        x.grad = None
+        assert x.grad is None

@@ -86,7 +86,7 @@ def unary_call(op: Op) -> Callable[..., Any]:
             out = as_array_on(array, out)
         tensor = make_plain() if cls is plain_class else _new(cls)
         tensor.array = out
-        tensor.grad = tensor.view_of = None
+        tensor._grad = tensor.view_of = None
         parent = x.node
         if parent is None or not differentiable or (switched.count and not grad_mode.enabled):
             tensor.node = None
@@ -200,7 +200,7 @@ def binary_call(op: Op) -> Callable[..., Any]:
             out = as_array_on(raw_x, out)
         tensor = make_plain() if cls is plain_class else _new(cls)
         tensor.array = out
-        tensor.grad = tensor.view_of = None
+        tensor._grad = tensor.view_of = None
         if (x_node is None and y_node is None) or (switched.count and not grad_mode.enabled):
             tensor.node = None
             return tensor
@@ -292,7 +292,7 @@ def several_call(op: Op) -> Callable[..., Any]:
             out = as_array_on(raw[0], out)
         tensor = make_plain() if cls is plain_class else _new(cls)
         tensor.array = out
-        tensor.node = tensor.grad = tensor.view_of = None
+        tensor.node = tensor._grad = tensor.view_of = None
         if not parents or (switched.count and not grad_mode.enabled):
             return tensor
         chosen = tuple(needed)

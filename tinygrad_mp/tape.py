@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 from weakref import ref
 
+from tinygrad_mp.backend import device_of
+from tinygrad_mp.errors import DeviceError, DTypeError, ShapeError, TapeError
 from tinygrad_mp.grad_mode import enable_grad
 from tinygrad_mp.writes import next_index, overwritten_since
 
@@ -86,6 +89,23 @@ class Leaf(Node):
         return self.tensor()
 
 
+def _set_grad(tensor: TensorBase, grad: Any) -> None:
+    """Assign to ``.grad``, as users do; the engine writes the slot itself."""
+    if grad is not None:
+        if not isinstance(grad, TensorBase):
+            raise DTypeError(f".grad is a tensor or None, not {type(grad).__name__}", fix="use tensor(data)")
+        found, wanted = grad.array, tensor.array
+        if grad is tensor:
+            raise TapeError("a tensor cannot be its own .grad", fix="assign a clone: x.grad = x.clone()")
+        if found.shape != wanted.shape:
+            raise ShapeError(f".grad of shape {found.shape} is assigned to a tensor of shape {wanted.shape}")
+        if found.dtype != wanted.dtype:
+            raise DTypeError(f".grad of {found.dtype} is assigned to a {wanted.dtype} tensor", fix="convert it")
+        if device_of(found) != device_of(wanted):
+            raise DeviceError(f".grad on {device_of(found)} is assigned to a tensor on {device_of(wanted)}")
+    tensor._grad = grad
+
+
 class TensorBase:
     """What the tape knows of a tensor: its array, its node (None: no gradient), its gradient, what it is a view of.
 
@@ -93,13 +113,14 @@ class TensorBase:
     the class names another, as a Parameter names Tensor.
     """
 
-    __slots__ = ("__weakref__", "array", "grad", "node", "view_of")
+    __slots__ = ("__weakref__", "_grad", "array", "node", "view_of")
 
     result_class: ClassVar[type]
     array: Any
     node: Node | None
-    grad: Any
+    _grad: Any
     view_of: View | None
+    grad: Any = property(attrgetter("_grad"), _set_grad)
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
@@ -110,7 +131,7 @@ class TensorBase:
 def wrap(cls: type, array: Any, node: Node | None = None) -> Any:
     """A tensor of class ``cls`` over ``array``, which is not copied."""
     tensor: Any = _new(cls)
-    tensor.array, tensor.node, tensor.grad, tensor.view_of = array, node, None, None
+    tensor.array, tensor.node, tensor._grad, tensor.view_of = array, node, None, None
     return tensor
 
 

@@ -324,7 +324,7 @@ class Tensor(Methods, Attributes, NumpyProtocols, TensorBase, metaclass=TensorTy
 
     def __copy__(self) -> Any:
         shallow = wrap(self.__class__, settle(self), self.node)
-        shallow.view_of, shallow.grad = self.view_of, self.grad
+        shallow.view_of, shallow._grad = self.view_of, self._grad
         return shallow
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Any:

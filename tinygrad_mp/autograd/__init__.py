@@ -165,11 +165,11 @@ def _accumulate(tensor: Any, g: Any, create_graph: bool) -> None:
         g = wrap(tensor.result_class, as_array_on(tensor.array, g))
     before = tensor.grad
     if before is None:
-        tensor.grad = g
+        tensor._grad = g
     elif before.array.shape != g.array.shape:
         raise ShapeError(f".grad was set to shape {before.array.shape}, but its tensor has shape {g.array.shape}")
     elif create_graph or before.node is not None:
-        tensor.grad = before + g
+        tensor._grad = before + g
     else:
         before.array += g.array
         mark_written(before.array)

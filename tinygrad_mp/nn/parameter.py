@@ -40,7 +40,7 @@ class Parameter(Tensor):
         if not is_array(array):
             raise TypeError(f"a Parameter is made from a tensor, not {type(data).__name__}: nn.Parameter(tensor(...))")
         self.array = borrowed(array)
-        self.node = self.grad = self.view_of = None
+        self.node = self._grad = self.view_of = None
         if requires_grad:
             self.requires_grad_()
 
@@ -73,7 +73,7 @@ class Buffer(Tensor):
         if not isinstance(data, Tensor) and not is_array(data):
             raise TypeError(f"a Buffer is made from a tensor, not {type(data).__name__}: nn.Buffer(tensor(...))")
         self.array = settle(data) if isinstance(data, Tensor) else borrowed(data)
-        self.node = self.grad = self.view_of = None
+        self.node = self._grad = self.view_of = None
         self.persistent = persistent
 
 
@@ -88,7 +88,7 @@ class _Lazy(Tensor):
 
     def _start(self, requires_grad: bool, device: Any, dtype: Any) -> None:
         _array.__set__(self, empty((0,), device=device, dtype=dtype).array)
-        self.node = self.grad = self.view_of = None
+        self.node = self._grad = self.view_of = None
         if requires_grad:
             self._wait_for_gradients()
 
