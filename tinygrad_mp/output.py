@@ -9,6 +9,8 @@ from tinygrad_mp.grad_mode import is_grad_enabled
 from tinygrad_mp.mutation import copy_into
 from tinygrad_mp.tape import TensorBase
 
+_EXACT = frozenset({"aminmax", "gather"})
+"""Functions whose ``out=`` must have the dtype of their result."""
 _RANK = {"b": 0, "u": 1, "i": 1, "f": 2, "c": 3}
 
 
@@ -27,10 +29,19 @@ def write_out(name: str, result: Any, out: Any, operands: tuple[Any, ...] = ()) 
     tensor([1., 1.])
     """
     try:
+        if name in _EXACT:
+            _require_dtypes(result, out)
         return _write(result, out, operands)
     except TinygradError as error:
         error.locate(name, [("result", result), ("out", out)])
         raise
+
+
+def _require_dtypes(result: Any, out: Any) -> None:
+    pairs = zip(result, out, strict=False) if isinstance(result, tuple) else [(result, out)]
+    for one, place in pairs:
+        if one.dtype != place.dtype:
+            raise DTypeError(f"the result is {one.dtype}, and out= is {place.dtype}")
 
 
 def _write(result: Any, out: Any, operands: tuple[Any, ...]) -> Any:

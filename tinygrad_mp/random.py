@@ -406,6 +406,8 @@ def multinomial(
     if weights.ndim not in (1, 2) or weights.dtype.kind != "f":
         raise ShapeError(f"multinomial: weights are floating, of 1 or 2 axes; got {weights.dtype} of {weights.ndim}")
     count = one_size("multinomial", num_samples)
+    if not count:
+        raise SettingError("multinomial: num_samples must be at least 1")
     rows = weights.reshape(-1, weights.shape[-1]).astype(numpy.float64)
     if not (numpy.isfinite(rows).all() and (rows >= 0).all() and (rows > 0).any(axis=1).all()):
         raise SettingError("multinomial: weights are finite and not negative, and each row has one that is not zero")

@@ -97,7 +97,7 @@ def _judge(op: Any, sample: Any, given: Any, theirs: Any, expected: Any) -> None
 
 
 def _as_meant(op: Any, function: Callable[..., Any]) -> Callable[..., Any]:
-    """A function of symmetric matrices, of which the database gives any: made symmetric first, as PyTorch's tests do."""
+    """A function of symmetric matrices, of which the database gives any: made symmetric first, as in PyTorch."""
     if getattr(op.gradcheck_wrapper, "__name__", "") != "gradcheck_wrapper_hermitian_input":
         return function
     return lambda x, *args, **kwargs: function(x + x.swapaxes(-1, -2), *args, **kwargs)
@@ -138,8 +138,8 @@ def compare_gradients(mine: Any, found: Any, theirs: Any, expected: Any) -> None
         found_array = numpy.zeros(tuple(leaf.shape)) if one is None else as_numpy(one)
         if found_array.shape != expected_array.shape:
             raise WrongError(f"gradient {number}: shape {found_array.shape} instead of {expected_array.shape}")
-        tolerance = 1e-9 if leaf.dtype == torch.float64 else 1e-5
-        compare_arrays(found_array, expected_array, tolerance, f"gradient {number}")
+        allowed = 1e-9 if leaf.dtype == torch.float64 else 1e-5
+        compare_arrays(found_array, expected_array, allowed, f"gradient {number}")
 
 
 def copy_of(value: Any) -> Any:

@@ -12,7 +12,7 @@ import numpy
 import tinygrad_mp as tg
 from tests.parity.databases import OPTIMIZERS, seed_all, torch
 from tests.parity.judging import Tally, WrongError, compare_arrays, one_line
-from tests.parity.sides import MissingError, as_numpy, ours
+from tests.parity.sides import MissingError, as_numpy, ours, ours_together
 from tinygrad_mp import optim
 
 NAMED_BY_ISSUE_C = (
@@ -133,7 +133,7 @@ def _run_bad_settings(tally: Tally, info: Any, made: Any) -> None:
         if one.params is None:
             theirs, mine = [torch.zeros(2, requires_grad=True)], [tg.zeros(2, requires_grad=True)]
         else:
-            theirs, mine = one.params, ours(one.params)
+            theirs, mine = one.params, ours_together(one.params)
         try:
             info.optim_cls(theirs, **one.kwargs)
         except expected:

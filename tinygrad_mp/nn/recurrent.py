@@ -67,11 +67,14 @@ class RNNBase(Module):
         if mode not in _GATES:
             raise SettingError(f"{name}: unknown mode {mode!r}", fix=f"use one of {', '.join(_GATES)}")
         F.check_probability(name, dropout, "dropout")
+        for setting, value in (("bias", bias), ("batch_first", batch_first)):
+            if not isinstance(value, bool):
+                raise DTypeError(f"{name}: {setting} is True or False, not {value!r}")
         self.mode, self.input_size, self.hidden_size = mode, operator.index(input_size), operator.index(hidden_size)
         self.num_layers, self.bias, self.batch_first = operator.index(num_layers), bias, batch_first
         self.dropout, self.bidirectional, self.proj_size = float(dropout), bidirectional, operator.index(proj_size)
-        if min(self.input_size + 1, self.hidden_size, self.num_layers) < 1:
-            raise SettingError(f"{name}: hidden_size and num_layers must be at least 1, input_size at least 0")
+        if min(self.input_size, self.hidden_size, self.num_layers) < 1:
+            raise SettingError(f"{name}: input_size, hidden_size and num_layers must be at least 1")
         if not 0 <= self.proj_size < self.hidden_size:
             raise SettingError(f"{name}: proj_size must be from 0 to less than hidden_size, not {proj_size}")
         if self.proj_size and mode != "LSTM":

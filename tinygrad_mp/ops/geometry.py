@@ -150,6 +150,8 @@ def pooling_geometry(
     """Kernel, stride, padding and dilation as pairs that fit ``x``."""
     try:
         require_image(x.shape, axes)
+        if not x.shape[-1 - axes]:
+            raise ShapeError("there are no channels; only the batch may be empty")
         kernel = sizes("kernel_size", kernel, axes, 1)
         step = kernel if stride is None or stride == () else sizes("stride", stride, axes, 1)
         dilation, padding = sizes("dilation", dilation, axes, 1), sizes("padding", padding, axes, 0)

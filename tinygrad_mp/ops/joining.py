@@ -15,6 +15,7 @@ from tinygrad_mp.errors import DTypeError, IndexRangeError, SettingError, ShapeE
 from tinygrad_mp.ops.axes import one_axis
 from tinygrad_mp.ops.movement import located
 from tinygrad_mp.primitive import primitive
+from tinygrad_mp.tape import TensorBase
 
 # --- parts along one axis -------------------------------------------------------------------------------------------
 
@@ -194,6 +195,8 @@ def cat(tensors: Sequence[Any], dim: int = 0) -> Any:
     >>> cat([tensor([1, 2]), tensor([3.0])])
     tensor([1., 2., 3.])
     """
+    if tensors.__class__ is not list and isinstance(tensors, TensorBase):
+        raise DTypeError("cat: the tensors come in a list or a tuple, and this is one tensor", fix="cat([a, b])")
     parts = tuple(tensors)
     if not parts:
         raise _nothing("cat")

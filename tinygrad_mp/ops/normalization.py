@@ -155,6 +155,8 @@ def batch_norm(
     require_channels(name, input)
     rest = {"weight": weight, "bias": bias, "running_mean": running_mean, "running_var": running_var}
     check_beside(name, input, input.shape[1:2], rest)
+    if training and eps <= 0.0:
+        raise SettingError(f"{name}: eps must be positive in training, not {eps}")
     if not training:
         return _by_running(name, input, running_mean, running_var, weight, bias, eps)
     count = math.prod(input.shape) // max(input.shape[1], 1)

@@ -10,6 +10,7 @@ from tinygrad_mp.backend.blending import blend
 from tinygrad_mp.errors import SettingError
 from tinygrad_mp.optim.fused import FusedOptimizer, Update
 from tinygrad_mp.optim.optimizer import Group, counter
+from tinygrad_mp.tape import TensorBase
 
 
 class Adam(FusedOptimizer):
@@ -78,6 +79,11 @@ class Adam(FusedOptimizer):
             raise SettingError(f"{type(self).__name__}: betas must be two numbers, not {group['betas']!r}")
         for number, beta in enumerate(group["betas"]):
             self.require(f"betas[{number}]", beta, below=1.0)
+        tensors = [isinstance(one, TensorBase) for one in (*group["betas"], group["lr"])]
+        if tensors[0] != tensors[1]:
+            raise SettingError(f"Adam: betas must be two numbers or two tensors, not {group['betas']!r}")
+        if any(tensors) and group["foreach"] and not group["capturable"]:
+            raise SettingError("Adam: with foreach=True and capturable=False, lr and betas must be numbers")
 
     def buffers(self, group: Group) -> tuple[str, ...]:
         return ("exp_avg", "exp_avg_sq", "max_exp_avg_sq") if group["amsgrad"] else ("exp_avg", "exp_avg_sq")
