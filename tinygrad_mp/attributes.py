@@ -61,6 +61,12 @@ class Attributes:
         return 0
 
     @property
+    def retains_grad(self: Any) -> bool:
+        """Whether ``retain_grad`` was called on this result of an operation."""
+        hooks = () if self.is_leaf else self.node.hooks or ()
+        return any(getattr(hook, "keeps_gradient", False) for hook in hooks)
+
+    @property
     def T(self) -> Any:  # noqa: N802 - the field's name for it
         """The axes in reverse order, as a view."""
         return ops.reverse_axes(self)

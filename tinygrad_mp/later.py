@@ -21,6 +21,10 @@ FUNCTIONS: dict[str, str] = {
     "autograd.anomaly_mode": "is_anomaly_check_nan_enabled is_anomaly_enabled",
     "formats": "channels_last channels_last_3d contiguous_format memory_format preserve_format strided",
     "func": "vmap",
+    "functional": """
+        adaptive_avg_pool1d avg_pool1d channel_shuffle conv1d conv2d conv3d conv_transpose1d conv_transpose2d
+        conv_transpose3d group_norm layer_norm max_pool1d max_pool2d max_pool3d pixel_shuffle pixel_unshuffle rms_norm
+        """,
     "grad_mode": "inference_mode is_inference_mode_enabled",
     "grids": "asarray cartesian_prod combinations logspace meshgrid scalar_tensor tril_indices triu_indices vander",
     "inquiry": """
@@ -79,10 +83,11 @@ FUNCTIONS: dict[str, str] = {
     "saving": "load save",
     "switches": """
         are_deterministic_algorithms_enabled bfloat16 compile get_deterministic_debug_mode get_float32_matmul_precision
-        get_num_interop_threads is_autocast_enabled is_deterministic_algorithms_warn_only_enabled
-        is_warn_always_enabled set_deterministic_debug_mode set_float32_matmul_precision set_flush_denormal
-        set_num_interop_threads set_warn_always use_deterministic_algorithms
+        get_num_interop_threads is_autocast_enabled is_deterministic_algorithms_warn_only_enabled is_warn_always_enabled
+        set_deterministic_debug_mode set_float32_matmul_precision set_flush_denormal set_num_interop_threads
+        set_warn_always use_deterministic_algorithms
         """,
+    "toplevel": "alpha_dropout constant_pad_nd dropout embedding feature_alpha_dropout fill get_device",
 }
 """Of the package itself: ``tinygrad_mp.<name>``."""
 

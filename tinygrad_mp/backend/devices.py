@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tinygrad_mp.errors import DeviceError
+from tinygrad_mp.errors import DeviceError, UnsupportedError
 
 _USE = 'use "cpu", "cuda" or "cuda:0"'
 
@@ -37,6 +37,15 @@ class Device:
         if isinstance(other, str):
             return str(self) == other
         return isinstance(other, Device) and (self.type, self.index) == (other.type, other.index)
+
+    def __enter__(self) -> Device:
+        """Make tensors here unless another device is named: the CPU is the only one that can be meant."""
+        if self.type != "cpu":
+            raise UnsupportedError(f"{self} cannot be a default", fix="name it where tensors are made: device=...")
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Nothing was changed."""
 
     def __hash__(self) -> int:
         return hash(str(self))  # that of a string it equals
