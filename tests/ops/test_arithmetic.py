@@ -138,7 +138,7 @@ def test_heaviside_nextafter_ldexp_and_rsub_are_pytorchs(torch: Any, agree: Any)
 
 
 def test_frexp_takes_numbers_apart_as_pytorch_does(torch: Any, agree: Any) -> None:
-    points = numpy.array([8.0, -0.75, 0.0, 1e-300, 3e300])
+    points = numpy.array([8.0, -0.75, 0.0, 1e-30, 3e30])
     agree(lambda x: tg.frexp(x).mantissa, lambda x: torch.frexp(x).mantissa, points)
     agree(lambda x: tg.frexp(x).exponent, lambda x: torch.frexp(x).exponent, points, order=0)
 

@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy
 
+from tinygrad_mp.backend.arrays import xp
 from tinygrad_mp.backend.random_bits import BitStream, fill, pieces, require_floating, stream_of
 from tinygrad_mp.errors import SettingError
 
@@ -99,6 +100,24 @@ def inverse_normal(bits: Any) -> Any:
         size = _tail(numpy.sqrt(-portable_log(distance)), tails)
         result[outside] = numpy.copysign(size, q[outside])
     return result
+
+
+def normal_quantile(q: Any, distance: Any) -> Any:
+    """The number below which a normal number lies with probability ``1/2 + q``, in float64, on any device.
+
+    ``distance`` is that of the probability to the nearer end, ``1/2 - |q|``, of which the caller knows more digits.
+    """
+    module = xp(q)
+    r = 0.180625 - q * q
+    centre = q * _polynomial(_DOUBLE[0][0], r) / _polynomial(_DOUBLE[0][1], r)
+    outside = module.sqrt(-module.log(distance.clip(1e-320, 0.5)))
+    sizes = (
+        _polynomial(above, outside - start) / _polynomial(below, outside - start)
+        for start, (above, below) in ((1.6, _DOUBLE[1]), (5.0, _DOUBLE[2]))
+    )
+    size = module.where(outside <= 5.0, *sizes)
+    size = module.where(distance == 0, module.inf, size)
+    return module.where(r >= 0.0, centre, module.copysign(size, q))
 
 
 def _tail(r: Any, tails: Any) -> Any:
