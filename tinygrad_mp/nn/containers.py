@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from itertools import groupby
 from typing import Any, Self
 
-from tinygrad_mp.errors import IndexRangeError
+from tinygrad_mp.errors import IndexRangeError, SettingError
 from tinygrad_mp.nn.module import Module, _indent
 from tinygrad_mp.nn.parameter import Parameter
 from tinygrad_mp.tensor import Tensor
@@ -100,6 +100,12 @@ class _Numbered(Module):
     def __iadd__(self, modules: Iterable[Any]) -> Self:
         return self.extend(modules)
 
+    def __add__(self, other: Iterable[Any]) -> Any:
+        """A new container of the same kind, with the entries of both."""
+        joined = self[:]
+        joined._refill(self._entries())
+        return joined.extend(other)
+
 
 class Sequential(_Numbered):
     """Modules run one after the other, each on the output of the one before.
@@ -125,6 +131,20 @@ class Sequential(_Numbered):
                 self.add_module(name, self._check(module))
         else:
             self.extend(modules)
+
+    def __mul__(self, count: int) -> Sequential:
+        """A new chain, this one ``count`` times: the same modules again, not copies."""
+        if not isinstance(count, int):
+            raise TypeError(f"a Sequential can be repeated an int of times, not {count!r}")
+        if count < 1:
+            raise SettingError(f"a Sequential can be repeated once or more, not {count} times")
+        return Sequential(*self._entries() * count)
+
+    __rmul__ = __mul__
+
+    def __imul__(self, count: int) -> Self:
+        self._refill((self * count)._entries())
+        return self
 
     def forward(self, input: Any) -> Any:
         """Run all modules; no modules give the input back."""
@@ -163,8 +183,8 @@ class ParameterList(_Numbered):
     >>> from tinygrad_mp import nn, ones
     >>> nn.ParameterList([ones(2), ones(2, 3)])
     ParameterList(
-      (0): Parameter of shape (2,), float32
-      (1): Parameter of shape (2, 3), float32
+        (0): Parameter containing: [torch.float32 of size 2]
+        (1): Parameter containing: [torch.float32 of size 2x3]
     )
     """
 
@@ -180,7 +200,12 @@ class ParameterList(_Numbered):
         return entry if isinstance(entry, Parameter) else Parameter(entry)
 
     def _child_lines(self) -> list[str]:
-        return [f"({i}): Parameter of shape {tuple(entry.shape)}, {entry.dtype}" for i, entry in enumerate(self)]
+        return [f"  ({i}): {shown(entry, f'torch.{entry.array.dtype}')}" for i, entry in enumerate(self)]
+
+
+def shown(entry: Any, kind: str) -> str:
+    """A parameter as PyTorch's containers show it."""
+    return f"Parameter containing: [{kind} of size {'x'.join(map(str, entry.shape))}]"
 
 
 class ModuleDict(Module):

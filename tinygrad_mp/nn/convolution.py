@@ -43,8 +43,9 @@ class _Convolution(Module):
         self.groups = operator.index(groups)
         if self.groups < 1 or self.in_channels % self.groups or self.out_channels % self.groups:
             raise SettingError(f"{name}: in_channels and out_channels must be multiples of groups, {groups}")
-        if padding_mode != "zeros":
-            raise SettingError(f"{name}: unknown padding_mode {padding_mode!r}", fix="use 'zeros'")
+        modes = ("zeros",) if self.transposed else ("zeros", "reflect", "replicate", "circular")
+        if padding_mode not in modes:
+            raise SettingError(f"{name}: unknown padding_mode {padding_mode!r}", fix=f"use one of {modes}")
         if isinstance(padding, str) and padding not in ("valid", "same"):
             raise SettingError(f"{name}: padding must be an int, a tuple, 'valid' or 'same', not {padding!r}")
         self.kernel_size = self._sizes("kernel_size", kernel_size, 1)
@@ -68,7 +69,7 @@ class _Convolution(Module):
         given = tuple(value) if isinstance(value, (tuple, list)) else (value,) * self.axes
         numbers = tuple(map(operator.index, given))
         if len(numbers) != self.axes or min(numbers) < least:
-            many = "an int or a pair of ints" if self.axes == 2 else "an int"
+            many = ("an int", "an int or a pair of ints", "an int or three ints")[self.axes - 1]
             raise SettingError(f"{type(self).__name__}: {word} must be {many}, at least {least}, not {value!r}")
         return numbers
 
@@ -93,6 +94,8 @@ class _Convolution(Module):
             shown.append(f"groups={self.groups}")
         if self.bias is None:
             shown.append("bias=False")
+        if self.padding_mode != "zeros":
+            shown.append(f"padding_mode={self.padding_mode}")
         return ", ".join(shown)
 
 
@@ -117,8 +120,22 @@ class _Forward(_Convolution):
         super().__init__(in_channels, out_channels, *sizes, groups, bias, padding_mode, device, dtype)
 
     def forward(self, input: Any) -> Any:
-        compute = F.conv1d if self.axes == 1 else F.conv2d
-        return compute(input, self.weight, self.bias, self.stride, self.padding, self.dilation, self.groups)
+        padding: Any = self.padding
+        if self.padding_mode != "zeros":
+            input, padding = F.pad(input, self._around(), self.padding_mode), 0
+        compute = (F.conv1d, F.conv2d, F.conv3d)[self.axes - 1]
+        return compute(input, self.weight, self.bias, self.stride, padding, self.dilation, self.groups)
+
+    def _around(self) -> tuple[int, ...]:
+        """What to pad with before and after each axis, the last axis first."""
+        pairs: list[tuple[int, int]] = []
+        for axis in range(self.axes):
+            reach = self.dilation[axis] * (self.kernel_size[axis] - 1) if self.padding == "same" else 0
+            if isinstance(self.padding, str):
+                pairs.append((reach // 2, reach - reach // 2))
+            else:
+                pairs.append((self.padding[axis], self.padding[axis]))
+        return tuple(width for pair in reversed(pairs) for width in pair)
 
 
 class _Transposed(_Convolution):
@@ -146,7 +163,7 @@ class _Transposed(_Convolution):
 
     def forward(self, input: Any, output_size: Any = None) -> Any:
         extra = self.output_padding if output_size is None else self._extra(input, tuple(output_size))
-        compute = F.conv_transpose1d if self.axes == 1 else F.conv_transpose2d
+        compute = (F.conv_transpose1d, F.conv_transpose2d, F.conv_transpose3d)[self.axes - 1]
         return compute(input, self.weight, self.bias, self.stride, self.padding, extra, self.groups, self.dilation)
 
     def _extra(self, input: Any, wanted: tuple[int, ...]) -> tuple[int, ...]:
@@ -179,7 +196,8 @@ class Conv2d(_Forward):
     groups : int, default 1
         Each group of filters sees its group of channels.
     bias : bool, default True
-    padding_mode : {"zeros"}
+    padding_mode : {"zeros", "reflect", "replicate", "circular"}
+        What to pad with; see :func:`functional.pad`.
     device, dtype : optional
         Of the parameters; by default the CPU and the default dtype.
 
@@ -254,3 +272,25 @@ class ConvTranspose1d(_Transposed):
     """
 
     axes = 1
+
+
+class Conv3d(_Forward):
+    """As :class:`Conv2d`, for volumes: (N, in_channels, D, H, W) or (in_channels, D, H, W).
+
+    >>> from tinygrad_mp import nn, ones
+    >>> tuple(nn.Conv3d(3, 8, 3)(ones(2, 3, 5, 5, 5)).shape)
+    (2, 8, 3, 3, 3)
+    """
+
+    axes = 3
+
+
+class ConvTranspose3d(_Transposed):
+    """As :class:`ConvTranspose2d`, for volumes.
+
+    >>> from tinygrad_mp import nn, ones
+    >>> tuple(nn.ConvTranspose3d(3, 8, 2, stride=2)(ones(2, 3, 5, 5, 5)).shape)
+    (2, 8, 10, 10, 10)
+    """
+
+    axes = 3

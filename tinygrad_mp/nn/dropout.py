@@ -34,6 +34,14 @@ class Dropout2d(Dropout):
         return F.dropout2d(input, self.p, self.training, self.inplace)
 
 
+class Dropout3d(Dropout):
+    """In training, set each channel of (n, channels, depth, height, width) to zero with probability ``p``; see
+    :func:`functional.dropout3d`."""
+
+    def forward(self, input: Any) -> Any:
+        return F.dropout3d(input, self.p, self.training, self.inplace)
+
+
 class AlphaDropout(Dropout):
     """Dropout that keeps mean 0 and variance 1; see :func:`functional.alpha_dropout`.
 

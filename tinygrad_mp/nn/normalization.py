@@ -237,6 +237,12 @@ class InstanceNorm2d(_InstanceNorm):
     axes = (3, 4)
 
 
+class InstanceNorm3d(_InstanceNorm):
+    """:class:`InstanceNorm1d` for volumes: (n, num_features, depth, height, width), or without n."""
+
+    axes = (4, 5)
+
+
 class GroupNorm(_Normalization):
     """Bring each of ``num_groups`` groups of channels of each example to mean 0 and variance 1, then scale and shift.
 

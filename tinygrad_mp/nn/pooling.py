@@ -61,6 +61,18 @@ class MaxPool1d(_MaxPool):
         return F.max_pool1d(input, *self._settings())
 
 
+class MaxPool3d(_MaxPool):
+    """As :class:`MaxPool2d`, for volumes: (N, C, D, H, W) or (C, D, H, W).
+
+    >>> from tinygrad_mp import nn, ones
+    >>> tuple(nn.MaxPool3d(2)(ones(1, 3, 2, 4, 6)).shape)
+    (1, 3, 1, 2, 3)
+    """
+
+    def forward(self, input: Any) -> Any:
+        return F.max_pool3d(input, *self._settings())
+
+
 class AvgPool2d(Module):
     """The mean of every window; parameters as of :func:`tinygrad_mp.functional.avg_pool2d`.
 
@@ -93,6 +105,19 @@ class AvgPool2d(Module):
 
     def extra_repr(self) -> str:
         return f"kernel_size={self.kernel_size}, stride={self.stride}, padding={self.padding}"
+
+
+class AvgPool3d(AvgPool2d):
+    """As :class:`AvgPool2d`, for volumes: (N, C, D, H, W) or (C, D, H, W).
+
+    >>> from tinygrad_mp import nn, ones
+    >>> tuple(nn.AvgPool3d(2)(ones(1, 3, 2, 4, 6)).shape)
+    (1, 3, 1, 2, 3)
+    """
+
+    def forward(self, input: Any) -> Any:
+        sizes = (self.kernel_size, self.stride, self.padding, self.ceil_mode)
+        return F.avg_pool3d(input, *sizes, self.count_include_pad, self.divisor_override)
 
 
 class AvgPool1d(Module):
@@ -172,3 +197,34 @@ class AdaptiveMaxPool2d(_Adaptive):
 
     def forward(self, input: Any) -> Any:
         return F.adaptive_max_pool2d(input, self.output_size, self.return_indices)
+
+
+class AdaptiveMaxPool1d(AdaptiveMaxPool2d):
+    """As :class:`AdaptiveMaxPool2d`, along one axis.
+
+    >>> from tinygrad_mp import nn, ones
+    >>> tuple(nn.AdaptiveMaxPool1d(2)(ones(2, 3, 7)).shape)
+    (2, 3, 2)
+    """
+
+    def forward(self, input: Any) -> Any:
+        return F.adaptive_max_pool1d(input, self.output_size, self.return_indices)
+
+
+class AdaptiveMaxPool3d(AdaptiveMaxPool2d):
+    """As :class:`AdaptiveMaxPool2d`, for volumes."""
+
+    def forward(self, input: Any) -> Any:
+        return F.adaptive_max_pool3d(input, self.output_size, self.return_indices)
+
+
+class AdaptiveAvgPool3d(_Adaptive):
+    """As :class:`AdaptiveAvgPool2d`, for volumes.
+
+    >>> from tinygrad_mp import nn, ones
+    >>> tuple(nn.AdaptiveAvgPool3d((1, None, 2))(ones(2, 3, 4, 5, 6)).shape)
+    (2, 3, 1, 5, 2)
+    """
+
+    def forward(self, input: Any) -> Any:
+        return F.adaptive_avg_pool3d(input, self.output_size)
