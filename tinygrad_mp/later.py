@@ -10,8 +10,8 @@ from importlib import import_module
 from typing import Any
 
 MODULES = """
-accelerator amp backends compiler data distributed func hub jit linalg mps multiprocessing nn onnx optim profiler
-special testing types utils version xpu
+accelerator amp backends compiler data distributed distributions func hub jit linalg mps multiprocessing nn onnx optim
+profiler special testing types utils version xpu
 """
 """Of the package itself: ``tinygrad_mp.<name>`` is a module, or package."""
 
