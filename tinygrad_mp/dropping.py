@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from typing import Any
 
 from tinygrad_mp.backend import array_on, device_of
@@ -53,14 +54,15 @@ def dropout1d(input: Any, p: float = 0.5, training: bool = True, inplace: bool =
 def dropout2d(input: Any, p: float = 0.5, training: bool = True, inplace: bool = False) -> Any:
     """:func:`dropout1d` for images: (n, channels, height, width).
 
-    An input with three axes is taken for (n, channels, length), as in PyTorch, not for one image.
+    An input with three axes is taken for (n, channels, length), as in PyTorch, not for one image; one with another
+    number, at least two, for (n, channels, ...), with a warning.
 
     >>> from tinygrad_mp import ones
     >>> dropout2d(ones(2, 3, 4, 5), training=False).sum()
     tensor(120.)
     """
     if input.ndim not in (3, 4):
-        raise _wrong_axes("dropout2d", input, "3 or 4")
+        _warn_of_axes("dropout2d", input)
     return _drop("dropout2d", input, p, training, inplace, 2)
 
 
@@ -72,8 +74,8 @@ def dropout3d(input: Any, p: float = 0.5, training: bool = True, inplace: bool =
     tensor(120.)
     """
     if input.ndim not in (4, 5):
-        raise _wrong_axes("dropout3d", input, "4 or 5")
-    return _drop("dropout3d", input, p, training, inplace, input.ndim - 3)
+        _warn_of_axes("dropout3d", input)
+    return _drop("dropout3d", input, p, training, inplace, 1 if input.ndim == 4 else 2)
 
 
 def alpha_dropout(input: Any, p: float = 0.5, training: bool = False, inplace: bool = False) -> Any:
@@ -140,6 +142,17 @@ def _scaled(input: Any, factor: Any) -> Any:
 
 def _scaled_and_shifted(input: Any, factor: Any, shift: Any) -> Any:
     return input * factor + shift
+
+
+def _warn_of_axes(name: str, input: Any) -> None:
+    if input.ndim < 2:
+        raise _wrong_axes(name, input, "2 or more")
+    warnings.warn(
+        f"{name} received an input with {input.ndim} axes: its first two are taken for a batch and its channels; "
+        "use dropout() to drop single entries",
+        UserWarning,
+        stacklevel=3,
+    )
 
 
 def _wrong_axes(name: str, input: Any, axes: str) -> ShapeError:

@@ -74,10 +74,18 @@ def test_a_layer_works_in_place_does_nothing_in_evaluation_and_shows_itself(name
         (lambda: F.alpha_dropout(tg.ones(2), 2.0), SettingError, "p must be a number"),
         (lambda: F.alpha_dropout(tg.tensor([1])), DTypeError, "not floating"),
         (lambda: F.dropout1d(tg.ones(2)), ShapeError, "2 or 3 axes, not 1"),
-        (lambda: F.dropout2d(tg.ones(2, 2)), ShapeError, "3 or 4 axes, not 2"),
+        (lambda: F.dropout2d(tg.ones(2)), ShapeError, "2 or more axes, not 1"),
         (lambda: F.feature_alpha_dropout(tg.ones(2)), ShapeError, "2 or more axes"),
     ],
 )
 def test_a_misfit_is_told(call: Any, error: type[Exception], message: str) -> None:
     with pytest.raises(error, match=message):
         call()
+
+
+def test_dropout_of_images_takes_rows_of_features_too_and_warns() -> None:
+    """Older programs put Dropout2d behind a linear layer."""
+    with pytest.warns(UserWarning, match="use dropout"):
+        dropped = F.dropout2d(tg.ones(50, 40), 0.5)
+    assert sorted(set(dropped.flatten().tolist())) == [0.0, 2.0]
+    assert any(0 < row.count(0.0) < 40 for row in dropped.tolist())

@@ -299,8 +299,8 @@ def test_argmax_without_dim_keeps_all_axes_if_asked() -> None:
 
 
 def test_norm_refuses_an_unknown_p() -> None:
-    with pytest.raises(SettingError, match="nuc"):
-        norms.norm(tensor([[1.0]]), "nuc")
+    with pytest.raises(SettingError, match="nucl"):
+        norms.norm(tensor([[1.0]]), "nucl")
 
 
 def test_the_same_axis_twice_raises() -> None:

@@ -23,6 +23,10 @@ MODES: list[tuple[str, bool | None, int]] = [
     ("bilinear", True, 2),
     ("trilinear", False, 3),
     ("trilinear", True, 3),
+    ("bicubic", False, 2),
+    ("bicubic", True, 2),
+    ("area", None, 1),
+    ("area", None, 2),
 ]
 
 

@@ -73,8 +73,9 @@ def norm(input: Any, p: Any = "fro", dim: Any = None, keepdim: bool = False, dty
 
     Parameters
     ----------
-    p : float, inf, -inf or "fro", default "fro"
-        "fro" is 2; inf the largest absolute value, -inf the smallest; 0 counts the entries that are not zero.
+    p : float, inf, -inf, "fro" or "nuc", default "fro"
+        "fro" is 2; "nuc" the sum of the singular values of matrices, along two axes;
+        inf the largest absolute value, -inf the smallest; 0 counts the entries that are not zero.
     dim : int or tuple of int, optional
         Default: all axes.
     keepdim : bool, default False
@@ -91,8 +92,12 @@ def norm(input: Any, p: Any = "fro", dim: Any = None, keepdim: bool = False, dty
     (tensor(5.), tensor(7.))
     """
     if isinstance(p, str):
+        if p == "nuc":
+            from tinygrad_mp.ops.matrix_norms import matrix_norm
+
+            return matrix_norm(input, "nuc", (0, 1) if dim is None and input.ndim == 2 else dim, keepdim, dtype=dtype)
         if p != "fro":
-            raise SettingError(f"norm: unknown p {p!r}", fix="use a number, inf or 'fro'")
+            raise SettingError(f"norm: unknown p {p!r}", fix="use a number, inf, 'fro' or 'nuc'")
         p = 2
     if dtype is not None:
         input = to_dtype(input, dtype)

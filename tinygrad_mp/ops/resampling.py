@@ -15,12 +15,17 @@ from tinygrad_mp.backend import xp
 from tinygrad_mp.domains import Real, Sampler
 from tinygrad_mp.dtypes import FLOATING
 from tinygrad_mp.errors import DTypeError, SettingError, ShapeError
+from tinygrad_mp.ops.bicubic import bicubic
 from tinygrad_mp.ops.movement import permute, reshape, transpose
+from tinygrad_mp.ops.pooling import adaptive_avg_pool1d, adaptive_avg_pool2d
 from tinygrad_mp.primitive import primitive
 
 __all__ = ["channel_shuffle", "interpolate", "pixel_shuffle", "pixel_unshuffle", "upsample"]
 
-_MODES = {"nearest": (3, 4, 5), "nearest-exact": (3, 4, 5), "linear": (3,), "bilinear": (4,), "trilinear": (5,)}
+_MODES = {
+    "nearest": (3, 4, 5), "nearest-exact": (3, 4, 5), "area": (3, 4, 5),
+    "linear": (3,), "bilinear": (4,), "trilinear": (5,), "bicubic": (4,),
+}  # fmt: skip
 
 
 class Places(NamedTuple):
@@ -174,10 +179,11 @@ def interpolate(
         What those axes get; or
     scale_factor : float or sequence of float
         what they are multiplied by, rounded down.
-    mode : {"nearest", "nearest-exact", "linear", "bilinear", "trilinear"}
-        The entry below, the nearest one, or straight lines between neighbours along 1, 2 or 3 axes.
+    mode : {"nearest", "nearest-exact", "linear", "bilinear", "trilinear", "bicubic", "area"}
+        The entry below, the nearest one, straight lines between neighbours along 1, 2 or 3 axes, cubic curves through
+        four of them along 2, or the mean of the entries that a new one covers.
     align_corners : bool, default False
-        For the linear modes: the corners of both lie on one another; otherwise their edges do.
+        For the linear and cubic modes: the corners of both lie on one another; otherwise their edges do.
     recompute_scale_factor : bool, default False
         Compute places from the sizes rather than from ``scale_factor``.
     antialias : bool
@@ -185,8 +191,9 @@ def interpolate(
 
     Errors
     ------
-    SettingError for an unknown mode, for both or neither of size and scale_factor, for align_corners without a linear
-    mode. ShapeError for a number of axes that does not fit the mode, or an empty result. DTypeError for integers.
+    SettingError for an unknown mode, for both or neither of size and scale_factor, for align_corners with another mode
+    than a linear or cubic one. ShapeError for a number of axes that does not fit the mode, or an empty
+    result. DTypeError for integers.
 
     >>> from tinygrad_mp import tensor
     >>> from tinygrad_mp.nn import functional as F
@@ -196,7 +203,7 @@ def interpolate(
     tensor([[[1., 2., 3.]]])
     """
     name = "interpolate"
-    linear = not mode.startswith("nearest")
+    linear = mode != "area" and not mode.startswith("nearest")
     if mode not in _MODES:
         raise SettingError(f"{name}: unknown mode {mode!r}", fix=f"use one of {', '.join(_MODES)}")
     if antialias:
@@ -213,6 +220,10 @@ def interpolate(
         scales = [None] * len(sizes)
     if min(sizes, default=1) < 1 or 0 in input.shape[1:]:
         raise _located(ShapeError(f"sizes must be positive, also those of the result, {tuple(sizes)}"), name, input)
+    if mode == "area":
+        return _area(input, sizes)
+    if mode == "bicubic":
+        return bicubic(input, sizes, scales, bool(align_corners))
     out, dtype = input, "float64" if input.dtype == "float64" else "float32"
     for axis in range(input.ndim - 1, 1, -1):  # rows of memory last: they are the cheapest to combine
         target, scale = sizes[axis - 2], scales[axis - 2]
@@ -221,6 +232,14 @@ def interpolate(
         table = places(mode, input.shape[axis], target, scale, bool(align_corners), dtype)
         out = _resample(out, dim=axis, places=table)
     return out
+
+
+def _area(input: Any, sizes: list[int]) -> Any:
+    if len(sizes) == 3:
+        from tinygrad_mp.ops.volumes import adaptive_avg_pool3d
+
+        return adaptive_avg_pool3d(input, sizes)
+    return (adaptive_avg_pool1d if len(sizes) == 1 else adaptive_avg_pool2d)(input, sizes)
 
 
 def upsample(
