@@ -37,8 +37,8 @@ FUNCTIONS: dict[str, str] = {
         """,
     "ops": "return_types",
     "ops.arithmetic": """
-        addcdiv addcmul bitwise_left_shift bitwise_right_shift copysign float_power fmax fmin fmod frac frexp gcd
-        heaviside isneginf isposinf isreal lcm ldexp lerp nan_to_num nextafter positive rsub signbit
+        addcdiv addcmul copysign float_power fmax fmin fmod frac frexp heaviside isneginf isposinf isreal ldexp lerp
+        nan_to_num nextafter positive rsub signbit
         """,
     "ops.arranging": """
         atleast_1d atleast_2d atleast_3d block_diag broadcast_shapes broadcast_tensors column_stack diag diag_embed
@@ -51,6 +51,7 @@ FUNCTIONS: dict[str, str] = {
     "ops.distances": "bilinear cosine_similarity pairwise_distance pdist",
     "ops.elementary": "fix=trunc",
     "ops.elementwise": "absolute=abs divide multiply=mul negative=neg sgn=sign subtract=scaled_sub true_divide=div",
+    "ops.integers": "bitwise_left_shift bitwise_right_shift gcd lcm",
     "ops.inverses": "det inverse=inv logdet matrix_power slogdet",
     "ops.joining": """
         concat=cat concatenate=cat split_with_sizes=split unsafe_chunk=chunk unsafe_split=split
@@ -97,9 +98,8 @@ METHODS: dict[str, str] = {
     "inquiry": "is_complex is_conj is_inference is_nonzero is_same_size is_signed",
     "legacy": "new",
     "ops.arithmetic": """
-        __lshift__=bitwise_left_shift __rdiv__=rdiv __rlshift__=left_shift_of __rrshift__=right_shift_of
-        __rshift__=bitwise_right_shift addcdiv addcmul bitwise_left_shift bitwise_right_shift copysign float_power fmax
-        fmin fmod frac frexp gcd heaviside isneginf isposinf isreal lcm ldexp lerp nan_to_num nextafter positive signbit
+        __rdiv__=rdiv addcdiv addcmul copysign float_power fmax fmin fmod frac frexp heaviside isneginf isposinf isreal
+        ldexp lerp nan_to_num nextafter positive signbit
         """,
     "ops.arranging": "diag diag_embed diagflat diagonal_scatter fliplr flipud rot90 unflatten",
     "ops.comparison": "greater=gt greater_equal=ge less=lt less_equal=le not_equal=ne",
@@ -108,6 +108,10 @@ METHODS: dict[str, str] = {
     "ops.decompositions": "cholesky cholesky_inverse cholesky_solve pinverse qr svd",
     "ops.elementary": "fix=trunc",
     "ops.elementwise": "sgn=sign",
+    "ops.integers": """
+        __lshift__=bitwise_left_shift __rlshift__=left_shift_of __rrshift__=right_shift_of
+        __rshift__=bitwise_right_shift bitwise_left_shift bitwise_right_shift gcd lcm
+        """,
     "ops.inverses": "det inverse=inv logdet matrix_power slogdet",
     "ops.joining": "split_with_sizes=split unsafe_chunk=chunk unsafe_split=split unsafe_split_with_sizes=split",
     "ops.matrix_norms": "matrix_exp",
@@ -145,10 +149,7 @@ METHODS: dict[str, str] = {
 """Methods of ``Tensor``."""
 
 IN_PLACE: dict[str, str] = {
-    "ops.arithmetic": """
-        addcdiv addcmul bitwise_left_shift bitwise_right_shift copysign float_power fmod frac gcd heaviside lcm ldexp
-        lerp nan_to_num nextafter
-        """,
+    "ops.arithmetic": "addcdiv addcmul copysign float_power fmod frac heaviside ldexp lerp nan_to_num nextafter",
     "ops.comparison": """
         bitwise_and bitwise_not bitwise_or bitwise_xor eq ge greater=gt greater_equal=ge gt le less=lt less_equal=le
         logical_and logical_not logical_or logical_xor lt ne not_equal=ne
@@ -159,6 +160,7 @@ IN_PLACE: dict[str, str] = {
     "ops.elementwise": """
         absolute=abs divide floor_divide multiply=mul negative=neg sgn=sign sign subtract=scaled_sub true_divide=div
         """,
+    "ops.integers": "bitwise_left_shift bitwise_right_shift gcd lcm",
     "ops.products": "addbmm addmm addmv addr baddbmm",
     "ops.reduction": "cumsum",
     "ops.scatter_reductions": "scatter_reduce",

@@ -149,7 +149,7 @@ def test_multi_margin_loss_is_pytorchs(torch: Any, agree: Any, settings: dict[st
     labels = numpy.array([0, 2, 1, 1])
     theirs = torch.nn.functional.multi_margin_loss
     for x, y in ((A, labels), (A[0], labels[0]), (A[:0], labels[:0])):
-        if len(x) == 0 and reduction == "mean":
+        if len(x) == 0 and reduction != "none":
             continue  # PyTorch gives what lay in memory
         agree(
             lambda x, y=y: loss(tg, F.multi_margin_loss, x, y),

@@ -1,10 +1,10 @@
-"""Arithmetic beyond the four operations: remainders, signs, fused products, the larger of two numbers, bits of
-integers. One entry at a time; inputs broadcast."""
+"""Arithmetic beyond the four operations: remainders, signs, fused products, the larger of two numbers. One entry at a
+time; inputs broadcast. What is of integers alone is in :mod:`tinygrad_mp.ops.integers`."""
 
 from typing import Annotated, Any
 
 from tinygrad_mp.backend import xp
-from tinygrad_mp.domains import Domain, Integer, NonZero, Real, Sampler
+from tinygrad_mp.domains import Domain, NonZero, Real, Sampler
 from tinygrad_mp.dtypes import float64
 from tinygrad_mp.errors import DTypeError, SettingError, UndefinedError
 from tinygrad_mp.ops import return_types
@@ -17,7 +17,6 @@ from tinygrad_mp.ops.transcendental import floating_only
 from tinygrad_mp.primitive import primitive
 from tinygrad_mp.tape import wrap
 
-_Shift = Annotated[Any, Domain(0, 5, kind="int")]
 _BetweenIntegers = Annotated[Any, Domain(-2.4, 2.4, away_from=(-2.0, -1.0, 0.0, 1.0, 2.0), margin=0.1)]
 
 
@@ -28,7 +27,8 @@ def _kind(x: Any) -> str:
     return "b" if isinstance(x, bool) else "i" if isinstance(x, int) else "f"
 
 
-def _kinds_only(kinds: str, *operands: Any, fix: str | None = None) -> None:
+def kinds_only(kinds: str, *operands: Any, fix: str | None = None) -> None:
+    """Refuse operands whose dtype is of another kind."""
     for one in operands:
         if _kind(one) not in kinds:
             raise UndefinedError(f"not defined for {getattr(one, 'dtype', type(one).__name__)}", fix=fix)
@@ -49,7 +49,7 @@ def fmod(x: Real, y: NonZero) -> Any:
     >>> fmod(tensor([7, -7]), 3)
     tensor([ 1, -1])
     """
-    _kinds_only("iuf", *(one for one in (x, y) if hasattr(one, "dtype")))
+    kinds_only("iuf", *(one for one in (x, y) if hasattr(one, "dtype")))
     if _kind(x) in "iu" and _kind(y) in "iu" and bool(module_of(x, y).any(module_of(x, y).asarray(y) == 0)):
         raise SettingError("ZeroDivisionError: an integer divided by 0", fix="convert first: x.float()")
     return module_of(x, y).fmod(x, y)
@@ -358,76 +358,3 @@ def nextafter(x: Real, y: Real) -> Any:
     """
     floating_only(x, y)
     return module_of(x, y).nextafter(x, y)
-
-
-# --- integers ---------------------------------------------------------------------------------------------------------
-
-_NO_INTEGER = "convert first: x.long()"
-
-
-@primitive(x=None, y=None)
-def gcd(x: Integer, y: Integer) -> Any:
-    """The greatest common divisor of integers, which is not negative.
-
-    >>> from tinygrad_mp import tensor
-    >>> gcd(tensor([12, -8]), tensor([18, 6]))
-    tensor([6, 2])
-    """
-    _kinds_only("iu", x, y, fix=_NO_INTEGER)
-    return module_of(x, y).gcd(x, y)
-
-
-@primitive(x=None, y=None)
-def lcm(x: Integer, y: Integer) -> Any:
-    """The least common multiple of integers, which is not negative.
-
-    >>> from tinygrad_mp import tensor
-    >>> lcm(tensor([4, -3]), tensor([6, 5]))
-    tensor([12, 15])
-    """
-    _kinds_only("iu", x, y, fix=_NO_INTEGER)
-    return module_of(x, y).lcm(x, y)
-
-
-@primitive(x=None, y=None)
-def bitwise_left_shift(x: Integer, y: _Shift) -> Any:
-    """``x << y``: integers times ``2**y``.
-
-    >>> from tinygrad_mp import tensor
-    >>> bitwise_left_shift(tensor([1, 5]), 2)
-    tensor([ 4, 20])
-    """
-    _kinds_only("iu", x, y, fix=_NO_INTEGER)
-    return module_of(x, y).left_shift(x, y)
-
-
-@primitive(x=None, y=None)
-def bitwise_right_shift(x: Integer, y: _Shift) -> Any:
-    """``x >> y``: integers divided by ``2**y``, rounded towards minus infinity.
-
-    >>> from tinygrad_mp import tensor
-    >>> bitwise_right_shift(tensor([4, 21]), 2)
-    tensor([1, 5])
-    """
-    _kinds_only("iu", x, y, fix=_NO_INTEGER)
-    return module_of(x, y).right_shift(x, y)
-
-
-def left_shift_of(input: Any, other: Any) -> Any:
-    """``other << input``, for the operator with a number in front.
-
-    >>> from tinygrad_mp import tensor
-    >>> left_shift_of(tensor([1, 2]), 3)
-    tensor([ 6, 12])
-    """
-    return bitwise_left_shift(other, input)
-
-
-def right_shift_of(input: Any, other: Any) -> Any:
-    """``other >> input``, for the operator with a number in front.
-
-    >>> from tinygrad_mp import tensor
-    >>> right_shift_of(tensor([1, 2]), 12)
-    tensor([6, 3])
-    """
-    return bitwise_right_shift(other, input)
