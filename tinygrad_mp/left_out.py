@@ -59,7 +59,7 @@ _GROUPS: tuple[tuple[str, str, str], ...] = (
         _SPARSE,
         _DENSE,
     ),
-    (r"nn\.init\.sparse|optim\.SparseAdam|nn\.functional\.sparse\w*", _SPARSE, "Adam, or a dense initialisation"),
+    (r"optim\.SparseAdam|nn\.functional\.sparse\w*", _SPARSE, "Adam, or a dense initialisation"),
     (
         r"(Tensor\.)?(\w*quant\w*|q_\w+|qscheme|int_repr|per_(tensor|channel)_\w+|q?u?int\dx\d|qu?int\d+|Q\w+Storage"
         r"|choose_qparams_optimized|fbgemm_\w+|\w*fake_quant\w*)|quantization|nn\.(quantized|quantizable|qat|intrinsic)",
@@ -150,19 +150,13 @@ _GROUPS: tuple[tuple[str, str, str], ...] = (
         "the function without the suffix; return_indices=True gives indices",
     ),
     (
-        r"nn\.(functional\.)?(\w*MaxUnpool\dd|max_unpool\dd|FractionalMaxPool\dd|fractional_max_pool\dd|LPPool\dd"
-        r"|lp_pool\dd|CrossMapLRN2d|AdaptiveLogSoftmaxWithLoss|LinearCrossEntropy\w+|linear_cross_entropy|CTCLoss|ctc_loss"
-        r"|EmbeddingBag|embedding_bag|grid_sample|affine_grid|RReLU|rrelu_?|MultiLabelMarginLoss|multilabel_margin_loss)",
+        r"nn\.(functional\.)?(FractionalMaxPool\dd|fractional_max_pool\dd|CrossMapLRN2d|AdaptiveLogSoftmaxWithLoss"
+        r"|LinearCrossEntropy\w+|linear_cross_entropy)|nn\.utils\.parametrizations\.orthogonal",
         "rare in the programs that this package is for",
         "a few operations that are here",
     ),
     (
-        r"nn\.(functional\.)?\w*3d|max_pool3d|conv3d|conv_transpose3d|nn\.functional\.\w*3d",
-        "volumes are not among the programs that this package is for",
-        "the one for images, over slices of the volume",
-    ),
-    (
-        r"nn\.utils\.(fuse_\w+|convert_\w+|stateless|skip_init|parametrize|prune)|nn\.(common_types|grad|attention|parallel"
+        r"nn\.utils\.(fuse_\w+|convert_\w+|stateless|prune)|nn\.(common_types|grad|attention|parallel"
         r"|modules|parameter)",
         _INTERNAL,
         "functional_call of tinygrad_mp.func, and the layers themselves",

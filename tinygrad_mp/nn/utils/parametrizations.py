@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from tinygrad_mp.absent import lookup
 from tinygrad_mp.errors import IndexRangeError, SettingError
 from tinygrad_mp.grad_mode import no_grad
 from tinygrad_mp.nn.module import Module
@@ -106,3 +107,6 @@ def spectral_norm(
     part = _SpectralNorm(weight, n_power_iterations, axis, eps)
     parametrize.register_parametrization(module, name, part)
     return module
+
+
+__getattr__ = lookup("nn.utils.parametrizations")

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+from tinygrad_mp.absent import lookup
 from tinygrad_mp.errors import SettingError, TinygradError
 from tinygrad_mp.grad_mode import no_grad
 from tinygrad_mp.nn.containers import ModuleDict, ModuleList
@@ -249,3 +250,6 @@ def type_before_parametrizations(module: Any) -> type:
     """The class of ``module`` without what parametrizations made of it."""
     kind = type(module)
     return kind.__bases__[0] if kind.__dict__.get("__getstate__") is _refuse_pickling else kind
+
+
+__getattr__ = lookup("nn.utils.parametrize")
