@@ -138,7 +138,7 @@ def test_paddings_that_cannot_be_are_refused(mode: str) -> None:
 def test_distances_of_all_pairs(agree: Callable[..., None], torch: Any, p: float) -> None:
     x, y = MATRIX[:, :2] / 7, (CUBE[:, :2, 1:3] / 5) ** 0.5
     agree(lambda a, b: tg.cdist(a, b, p), lambda a, b: torch.cdist(a, b, p), x, y, order=1 if p else 0)
-    agree(lambda a, b: tg.dist(a, b, p), lambda a, b: torch.dist(a, b, p), x[:2], y)
+    agree(lambda a, b: tg.dist(a, b, p), lambda a, b: torch.dist(a, b, p), x[:2], y, order=1 if p else 0)
 
 
 def test_distances_by_a_matrix_product_have_no_infinite_gradient_where_points_coincide(
