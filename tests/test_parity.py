@@ -326,6 +326,7 @@ COUNTERPARTS: dict[str, Callable[..., Any]] = {
     "take": lambda x, indices, axes, unique=False: x[_place(indices, axes, x.ndim)],
     "tapped": lambda inputs: [x.clone() for x in inputs],
     "tile": lambda x, repeats: x.tile(repeats),
+    "top_places": lambda x, k, dim, largest: torch.topk(x, k, dim, largest).indices,
     "truncate_divide": lambda x, y: torch.div(x, y, rounding_mode="trunc"),
     "unfold": _windows(F.unfold),
     "unfold_dim": lambda x, dim, size, step: x.unfold(dim, size, step),

@@ -75,7 +75,7 @@ FUNCTIONS: dict[str, str] = {
         """,
     "ops.sorting": "argsort kthvalue median mode msort nanmedian sort topk",
     "ops.special": "digamma erfc erfinv lgamma logit mvlgamma polygamma xlogy",
-    "ops.statistics": "aminmax nanmean nansum renorm std_mean var_mean",
+    "ops.statistics": "aminmax corrcoef cov nanmean nansum renorm std_mean var_mean",
     "ops.transcendental": """
         acos acosh arccos=acos arccosh=acosh arcsin=asin arcsinh=asinh arctan2=atan2 arctan=atan arctanh=atanh asin
         asinh atan atan2 atanh cosh deg2rad exp2 hypot log10 log2 logaddexp logaddexp2 rad2deg sinc sinh
@@ -132,7 +132,7 @@ METHODS: dict[str, str] = {
         """,
     "ops.sorting": "argsort kthvalue median mode msort nanmedian sort topk",
     "ops.special": "digamma erfc erfinv lgamma logit mvlgamma polygamma xlogy",
-    "ops.statistics": "aminmax nanmean nansum renorm",
+    "ops.statistics": "aminmax corrcoef cov nanmean nansum renorm",
     "ops.transcendental": """
         acos acosh arccos=acos arccosh=acosh arcsin=asin arcsinh=asinh arctan2=atan2 arctan=atan arctanh=atanh asin
         asinh atan atan2 atanh cosh deg2rad exp2 hypot log10 log2 logaddexp logaddexp2 rad2deg sinc sinh

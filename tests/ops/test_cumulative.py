@@ -73,4 +73,6 @@ def test_pairs_of_statistics_and_those_without_nan(agree: Callable[..., None], t
     agree(lambda x: x.nansum(0, keepdim=True), lambda x: x.nansum(0, keepdim=True), values)
     agree(lambda x: tg.var_mean(x, 1)[0], lambda x: torch.var_mean(x, 1)[0], values[1:], order=2)
     agree(lambda x: tg.std_mean(x, 1, correction=0)[0], lambda x: torch.std_mean(x, 1, correction=0)[0], values[1:])
+    agree(lambda x: x.cov(), lambda x: x.cov(), values[:, :2], order=2)
+    agree(lambda x: x.corrcoef(), lambda x: x.corrcoef(), values[:, :2] + values[1, 1:] ** 2)
     agree(lambda x: x.renorm(2, 0, 1.5), lambda x: x.renorm(2, 0, 1.5), values[:, :2], order=2)

@@ -61,6 +61,18 @@ def test_what_is_added_must_fit_in_shape_and_dtype() -> None:
         tg.ones(3).addmm_(tg.ones(2, 4), tg.ones(4, 3))
 
 
+def test_factors_of_integer_products_are_cut_as_pytorch_cuts_them(agree: Callable[..., None], torch: Any) -> None:
+    x, y = numpy.array([2, 3]), numpy.array([[1, 2], [3, 4]])
+    agree(
+        lambda x, y: tg.addmm(x, y, y, beta=0.6, alpha=1.7),
+        lambda x, y: torch.addmm(x, y, y, beta=0.6, alpha=1.7),
+        x,
+        y,
+    )
+    with pytest.raises(RuntimeError):
+        tg.addr(tg.tensor(y), tg.tensor(x), tg.tensor(x), beta=0.6)
+
+
 def test_addmm_in_place_is_recorded(agree: Callable[..., None]) -> None:
     agree(
         lambda x, a, b: (x * 2).addmm_(a, b, alpha=3),

@@ -74,6 +74,16 @@ def test_topk_and_kthvalue_pick_by_rank(agree: Callable[..., None], largest: boo
     agree(lambda x: tg.kthvalue(x, 2, 1, True).values, lambda x: x.kthvalue(2, 1, True).values, values, order=2)
 
 
+@pytest.mark.parametrize("largest", [True, False])
+@pytest.mark.parametrize("k", [1, 3, 9, 50])
+def test_the_few_of_many_are_those_of_pytorch_nan_among_them(agree: Callable[..., None], largest: bool, k: int) -> None:
+    values = numpy.random.default_rng(1).permutation(numpy.arange(450.0)).reshape(3, 150)
+    values[0, 7] = values[2, 149] = NAN
+    agree(lambda x: x.topk(k, 1, largest).values, lambda x: x.topk(k, 1, largest).values, values, order=1)
+    agree(lambda x: x.topk(k, 1, largest).indices, lambda x: x.topk(k, 1, largest).indices, values[1:2], order=0)
+    agree(lambda x: x.T.topk(k, 0, largest).values, lambda x: x.T.topk(k, 0, largest).values, values, order=1)
+
+
 def test_ranks_that_do_not_exist_are_refused_as_pytorch_refuses_them() -> None:
     x = tg.tensor([1.0, 2.0])
     for call in (lambda: x.topk(3), lambda: x.kthvalue(0), lambda: x.kthvalue(3), lambda: tg.zeros(0).median(0)):

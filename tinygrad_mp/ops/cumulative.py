@@ -5,6 +5,8 @@ Running sums are in :mod:`tinygrad_mp.ops.reduction`.
 
 from typing import Any
 
+import numpy
+
 from tinygrad_mp.backend import xp
 from tinygrad_mp.domains import Domain, Flag, Real, Sampler
 from tinygrad_mp.errors import SettingError, ShapeError
@@ -100,8 +102,10 @@ def cumprod(input: Any, dim: int, *, dtype: Any = None) -> Any:
 
 
 def running_extreme(x: Any, dim: int, largest: bool) -> Any:
-    """The running maximum or minimum of a raw array, in rounds that double their reach, because CuPy has no such scan;
-    NaN spreads."""
+    """The running maximum or minimum of a raw array; NaN spreads. CuPy has no such scan: there, in rounds that double
+    their reach."""
+    if type(x) is numpy.ndarray:
+        return (numpy.maximum if largest else numpy.minimum).accumulate(x, axis=dim)
     module = xp(x)
     choose = module.maximum if largest else module.minimum
     out, reach, before = x.copy(), 1, (slice(None),) * dim
@@ -181,6 +185,8 @@ def _shifted_mask(mask: Any, dim: int) -> Any:
 def _logcumsumexp(x: Real, *, dim: int) -> Any:
     """Running sums of exponentials, as logarithms."""
     module, wide = xp(x), widened(x)
+    if type(x) is numpy.ndarray:
+        return numpy.logaddexp.accumulate(wide, axis=dim).astype(x.dtype, copy=False)
     out, reach, before = wide.copy(), 1, (slice(None),) * dim
     while reach < x.shape[dim]:  # rounds that double their reach
         there = (*before, slice(reach, None))

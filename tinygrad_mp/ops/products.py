@@ -26,8 +26,10 @@ def _scaled_sum(name: str, input: Any, product: Any, beta: Any, alpha: Any) -> A
         problem = DTypeError(f"the input is {found}, but the product {product.dtype}", fix="convert one of them")
         raise _located(problem, name, input, product)
     if product.dtype.kind != "f" and any(isinstance(factor, float) for factor in (beta, alpha)):
-        problem = DTypeError(f"beta {beta} and alpha {alpha} must be integers, as the tensors are")
-        raise _located(problem, name, input, product)
+        if name == "addr":
+            problem = DTypeError(f"beta {beta} and alpha {alpha} must be integers, as the tensors are")
+            raise _located(problem, name, input, product)
+        beta, alpha = int(beta), int(alpha)  # as PyTorch does it
     try:
         fits = numpy.broadcast_shapes(tuple(input.shape), tuple(product.shape)) == tuple(product.shape)
     except ValueError:

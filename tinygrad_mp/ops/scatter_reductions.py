@@ -3,6 +3,8 @@
 import math
 from typing import Any
 
+import numpy
+
 from tinygrad_mp.backend import xp
 from tinygrad_mp.domains import Domain, Flag, Real, Sampler
 from tinygrad_mp.errors import DTypeError, SettingError, ShapeError
@@ -157,6 +159,12 @@ def _scatter_extreme(x: Real, src: Real, index: Any, *, dim: int, largest: Flag,
     for layer, size in zip(layers, x.shape, strict=True):
         flat = flat * size + layer
     flat, values = flat.reshape(-1), src.reshape(-1)
+    if type(x) is numpy.ndarray:
+        out = x.copy().reshape(-1)
+        if not include_self:
+            out[flat] = values  # some entry of each place, in the stead of what was there
+        (numpy.maximum if largest else numpy.minimum).at(out, flat, values)
+        return out.reshape(x.shape)
     # Sorted by value, NaN last, and then by place: of each run of one place the last entry is the extreme.
     keys = values if largest else -values if values.dtype.kind == "f" else ~values
     order = module.argsort(keys.astype("uint8") if keys.dtype.kind == "b" else keys, kind="stable")

@@ -40,6 +40,29 @@ def _argsort(x: Distinct, *, dim: int, descending: Flag) -> Any:
     return x.shape[dim] - 1 - backward
 
 
+def _top_case(sampler: Sampler) -> Any:
+    (x,), params = _order_case(sampler)
+    return (x,), {
+        "k": sampler.integer(0, x.shape[params["dim"]]),
+        "dim": params["dim"],
+        "largest": params["descending"],
+    }
+
+
+@primitive(x=None, cases=_top_case)
+def _top_places(x: Distinct, *, k: int, dim: int, largest: Flag) -> Any:
+    """Where the ``k`` largest or smallest entries along ``dim`` stand, in their order."""
+    module, size, first = xp(x), x.shape[dim], (*(slice(None),) * dim, slice(k))
+    if not 0 < k * 4 <= size:
+        return _argsort.op.forward(x, dim=dim, descending=largest)[first]  # type: ignore[attr-defined]
+    keys = x.astype("uint8") if x.dtype.kind == "b" else x
+    parted = module.argpartition(keys, size - k if largest else k - 1, axis=dim)
+    picked = module.sort(parted[(*first[:-1], slice(-k, None))] if largest else parted[first], axis=dim)
+    values = module.take_along_axis(x, picked, axis=dim)
+    order = _argsort.op.forward(values, dim=dim, descending=largest)  # type: ignore[attr-defined]
+    return module.take_along_axis(picked, order, axis=dim)
+
+
 def _place_case(sampler: Sampler) -> Any:
     shape = sampler.shape(min_dims=1, min_side=1)
     return (sampler.array(shape, Distinct),), {"dim": sampler.integer(0, len(shape) - 1)}
@@ -163,7 +186,7 @@ def topk(input: Any, k: int, dim: int = -1, largest: bool = True, sorted: bool =
     dim : int, default -1
     largest : bool, default True
     sorted : bool, default True
-        They are in order in any case. Of equal entries those that come first are taken.
+        They are in order in any case. Which of equal entries are taken is not said, as in PyTorch.
 
     Errors
     ------
@@ -180,7 +203,7 @@ def topk(input: Any, k: int, dim: int = -1, largest: bool = True, sorted: bool =
     if not input.ndim:
         flat = topk(reshape(input, -1), count, 0)
         return return_types.topk([reshape(part, ()) if count else part for part in flat])
-    indices = narrow(_argsort(input, dim=axis, descending=bool(largest)), axis, 0, count).contiguous()
+    indices = _top_places(input, k=count, dim=axis, largest=bool(largest))
     return return_types.topk((_gather(input, indices, dim=axis), indices))
 
 

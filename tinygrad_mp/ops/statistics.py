@@ -6,11 +6,15 @@ from tinygrad_mp.errors import DTypeError, IndexRangeError, SettingError, ShapeE
 from tinygrad_mp.ops import reduction, return_types
 from tinygrad_mp.ops.axes import one_axis
 from tinygrad_mp.ops.comparison import isnan
+from tinygrad_mp.ops.counting import raw
+from tinygrad_mp.ops.elementwise import sqrt
 from tinygrad_mp.ops.extremes import amax, amin
-from tinygrad_mp.ops.movement import located
+from tinygrad_mp.ops.joining import diagonal
+from tinygrad_mp.ops.linalg import matmul
+from tinygrad_mp.ops.movement import located, reshape, transpose
 from tinygrad_mp.ops.norms import norm
 from tinygrad_mp.ops.placement import to_dtype
-from tinygrad_mp.ops.selection import kept, where
+from tinygrad_mp.ops.selection import clamp, clamp_min, kept, where
 
 
 def aminmax(input: Any, *, dim: int | None = None, keepdim: bool = False) -> Any:
@@ -107,3 +111,66 @@ def renorm(input: Any, p: float, dim: int, maxnorm: float) -> Any:
     others = tuple(place for place in range(input.ndim) if place != axis)
     norms = norm(input, p, others, True)
     return input * where(norms > maxnorm, maxnorm / (norms + 1e-7), 1.0)
+
+
+def cov(input: Any, *, correction: int = 1, fweights: Any = None, aweights: Any = None) -> Any:
+    """The covariances of variables, the rows of a matrix, of which the columns are observations.
+
+    Parameters
+    ----------
+    input : Tensor, (variables, observations), or one variable
+    correction : int, default 1
+        The divisor is the number of observations less this.
+    fweights : integer Tensor, optional
+        How often each observation counts.
+    aweights : Tensor, optional
+        How much each observation weighs.
+
+    Errors
+    ------
+    ShapeError for more axes, or other numbers of weights.
+
+    >>> from tinygrad_mp import cov, tensor
+    >>> cov(tensor([[0.0, 2.0], [2.0, 0.0]]))
+    tensor([[ 2., -2.],
+            [-2.,  2.]])
+    """
+    if input.ndim > 2:
+        raise located(ShapeError(f"a matrix is needed, not {input.ndim} axes"), "cov", input)
+    x = reshape(input, (1, -1)) if input.ndim < 2 else input
+    count = x.shape[1]
+    weights: Any = None
+    for given, kinds in ((fweights, "iu"), (aweights, "f")):
+        if given is not None:
+            if given.dtype.kind not in kinds or bool((raw(given) < 0).any()):
+                problem = DTypeError("fweights must be integers, aweights floating, and none negative")
+                raise located(problem, "cov", given)
+            if tuple(given.shape) != (count,):
+                raise located(ShapeError(f"{count} observations, but weights of shape {tuple(given.shape)}"), "cov", x)
+            weights = given if weights is None else weights * given
+    if weights is None:
+        away = x - reduction.mean(x, 1, True)
+        product = matmul(away, transpose(away, 0, 1)) / max(count - correction, 0)
+    else:
+        total = reduction.sum(weights)
+        away = x - reduction.sum(x * weights, 1, True) / total
+        share = 1.0 if aweights is None else reduction.sum(weights * aweights) / total
+        product = matmul(away * weights, transpose(away, 0, 1)) / clamp_min(total - share * correction, 0.0)
+    return reshape(product, ()) if product.shape == (1, 1) else product
+
+
+def corrcoef(input: Any) -> Any:
+    """The correlations of variables, the rows of a matrix: covariances over deviations, in [-1, 1].
+
+    >>> from tinygrad_mp import corrcoef, tensor
+    >>> corrcoef(tensor([[0.0, 2.0], [2.0, 0.0]]))
+    tensor([[ 1., -1.],
+            [-1.,  1.]])
+    """
+    if input.ndim > 2:
+        raise located(ShapeError(f"a matrix is needed, not {input.ndim} axes"), "corrcoef", input)
+    table = cov(input)
+    if not table.ndim:
+        return table / table
+    deviations = sqrt(diagonal(table))
+    return clamp(table / reshape(deviations, (-1, 1)) / deviations, -1.0, 1.0)
