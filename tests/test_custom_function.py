@@ -314,3 +314,19 @@ def test_gradcheck_judges_a_function_at_first_and_second_order() -> None:
     assert tg.testing.gradgradcheck(cube(tg).apply, x)
     wrong = function(tg, lambda ctx, x: x * 2, lambda ctx, g: g * 3)
     assert not tg.testing.gradcheck(wrong.apply, x, raise_exception=False)
+
+
+def test_autograd_offers_gradcheck_with_torchs_arguments() -> None:
+    torch = pytest.importorskip("torch", reason="compares with PyTorch")
+    for of in (tg, torch):
+        x = leaf(0.7, 2.0, of=of)
+        assert of.autograd.gradcheck(
+            lambda x: x**3, (x,), eps=1e-6, atol=1e-4, fast_mode=True, check_batched_grad=False
+        )
+        assert of.autograd.gradgradcheck(lambda x: x**3, (x,), gen_non_contig_grad_outputs=False)
+        wrong = function(of, lambda ctx, x: x * 2, lambda ctx, g: g * 3)
+        with pytest.raises(RuntimeError):
+            of.autograd.gradcheck(wrong.apply, (x,))
+        assert not of.autograd.gradcheck(wrong.apply, (x,), raise_exception=False)
+    with pytest.raises(NotImplementedError, match="forward mode"):
+        tg.autograd.gradcheck(lambda x: x, (leaf(1.0),), check_forward_ad=True)

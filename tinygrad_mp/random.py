@@ -10,6 +10,8 @@ PyTorch's numbers. Drawing is thread-safe; which thread gets which numbers is no
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy
@@ -37,6 +39,7 @@ __all__ = [
     "Generator",
     "bernoulli",
     "default_generator",
+    "fork_rng",
     "get_rng_state",
     "initial_seed",
     "manual_seed",
@@ -151,6 +154,24 @@ def get_rng_state() -> Tensor:
 def set_rng_state(new_state: Any) -> None:
     """Put the default generator back where :func:`get_rng_state` was called."""
     default_generator.set_state(new_state)
+
+
+@contextmanager
+def fork_rng(devices: Any = None, enabled: bool = True, **ignored: Any) -> Iterator[None]:
+    """A context after which the default generator is where it was before; ``devices`` is accepted.
+
+    >>> _ = manual_seed(0)
+    >>> with fork_rng():
+    ...     first = rand(2)
+    >>> first.tolist() == rand(2).tolist()
+    True
+    """
+    before = get_rng_state()
+    try:
+        yield
+    finally:
+        if enabled:
+            set_rng_state(before)
 
 
 # --- floating numbers -----------------------------------------------------------------------------------------------
