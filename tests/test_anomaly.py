@@ -96,6 +96,23 @@ def test_inputs_of_variadic_operations_and_functions_are_watched() -> None:
             autograd.grad(((x * 0).sqrt() * 0).sum(), x, create_graph=True)
 
 
+def test_networks_of_every_kind_of_operation_train_as_without_it() -> None:
+    tg.manual_seed(0)
+    lstm, conv = nn.LSTM(4, 5, num_layers=2), nn.Conv2d(1, 2, 3)
+    sequences, images = tg.randn(3, 2, 4), tg.randn(2, 1, 8, 8)
+    found = []
+    for _ in range(2):
+        lstm.zero_grad()
+        conv.zero_grad()
+        first, second = tg.split(lstm(sequences)[0], [2, 1])
+        loss = (first.sum() * second.mean()).exp() + conv(images).relu().amax((2, 3)).var()
+        loss.backward()
+        found.append([p.grad.tolist() for p in (*lstm.parameters(), *conv.parameters())])
+        autograd.set_detect_anomaly(True)
+    autograd.set_detect_anomaly(False)
+    assert found[0] == found[1]
+
+
 def test_large_arrays_are_watched_too() -> None:
     x = tg.zeros(1 << 18, requires_grad=True)
     with autograd.detect_anomaly(), pytest.raises(RuntimeError, match="backward of sqrt"):

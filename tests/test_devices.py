@@ -332,3 +332,13 @@ def test_a_device_that_was_taken_away_is_unknown_again() -> None:
     unregister_backend("strict")
     with pytest.raises(TinygradError, match="unknown device 'strict'"):
         tg.ones(2, device="strict")
+
+
+def test_a_constant_without_axes_is_made_on_another_device() -> None:
+    register()
+    try:
+        for made in (tg.ones((), device="strict"), tg.full((), 2.0, device="strict")):
+            assert made.shape == ()
+            assert made.device.type == "strict"
+    finally:
+        unregister_backend("strict")

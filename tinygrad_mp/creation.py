@@ -200,7 +200,7 @@ def _filled(shape: tuple[int, ...], value: Any, dtype: DType, device: Any, requi
     if device is None or as_device(device) == "cpu":
         array = numpy.zeros(shape, dtype) if value is None else numpy.full(shape, value, dtype)
     else:
-        one = array_on(device, numbers([0 if value is None else value], dtype))
+        one = array_on(device, numbers([0 if value is None else value], dtype).reshape(()))
         array = xp(one).broadcast_to(one, shape).copy()
     return finish(array, None, requires_grad)
 

@@ -22,7 +22,7 @@ from tinygrad_mp.backend import is_array, to_numpy, xp
 from tinygrad_mp.calls import call_for
 from tinygrad_mp.errors import TinygradError, user_location
 from tinygrad_mp.grad_mode import grad_mode
-from tinygrad_mp.registry import GIVEN_G, REGISTRY, Op, for_large_arrays
+from tinygrad_mp.registry import GIVEN_G, PART, REGISTRY, Op, for_large_arrays
 from tinygrad_mp.tape import Node, TensorBase
 from tinygrad_mp.walk import dependencies, walk
 
@@ -246,7 +246,8 @@ def _where(out: Any, inputs: Sequence[Any], names: Sequence[str]) -> str:
 
 
 def _watched_walk(roots: dict[Node, Any], **options: Any) -> dict[Node, Any]:
-    nodes = [node for node in dependencies(list(roots)) if node.op is not None and node.saved is not None]
+    watched = (node for node in dependencies(list(roots)) if node.op is not None and node.op is not PART)
+    nodes = [node for node in watched if node.saved is not None]
     before = [(node, node.op, node.rules) for node in nodes]
     for node in nodes:
         _watch_rules(node)
