@@ -121,8 +121,7 @@ class detect_anomaly:
     >>> import tinygrad_mp as tg
     >>> x = tg.tensor([4.0, 0.0], requires_grad=True)
     >>> with detect_anomaly():
-    ...     y = (x.sqrt() * x).sum()
-    ...     y.backward()
+    ...     tg.autograd.backward((x.sqrt() * x).sum())
     Traceback (most recent call last):
         ...
     tinygrad_mp.autograd.anomaly_mode.AnomalyError: backward of sqrt returned NaN for input x ...

@@ -7,11 +7,11 @@ from functools import wraps
 from inspect import signature
 from typing import Any, ClassVar
 
-from tinygrad_mp.backend import as_array_on, device_of, xp
-from tinygrad_mp.errors import DeviceError, DTypeError, ShapeError, TapeError, UnsupportedError
+from tinygrad_mp.autograd.pulling import Shapes, node_of, pull_back
+from tinygrad_mp.errors import DTypeError, TapeError, UnsupportedError
 from tinygrad_mp.grad_mode import is_grad_enabled, no_grad
 from tinygrad_mp.registry import GIVEN_NODE, PART, Op
-from tinygrad_mp.tape import Leaf, Node, TensorBase, make_node, refresh, wrap
+from tinygrad_mp.tape import Leaf, Node, TensorBase, make_node, wrap
 from tinygrad_mp.writes import mark_written, next_index, overwritten_since
 
 __all__ = ["Function", "FunctionCtx", "InplaceFunction", "once_differentiable"]
@@ -105,22 +105,16 @@ class FunctionCtx:
         node = saved.node
         if saved.output is not None and self._node is not None and saved.array.dtype.kind in "fc":
             node = self._node
-            if isinstance(node.shape, _Shapes):
+            if isinstance(node.shape, Shapes):
                 node = make_node(PART, (node,), None, (), saved.output, saved.array)
         return wrap(saved.cls, saved.array, node)
-
-
-class _Shapes(tuple[Any, ...]):
-    """The shapes of several outputs, told from the one shape of one output by its class."""
-
-    __slots__ = ()
 
 
 class _Several:
     """The shapes and dtypes of several outputs, in the place of one output's; None where an output is no tensor."""
 
     def __init__(self, outputs: Sequence[Any]) -> None:
-        self.shape = _Shapes(out.array.shape if isinstance(out, TensorBase) else None for out in outputs)
+        self.shape = Shapes(out.array.shape if isinstance(out, TensorBase) else None for out in outputs)
         self.dtype = tuple(out.array.dtype if isinstance(out, TensorBase) else None for out in outputs)
 
 
@@ -198,7 +192,7 @@ class Function:
             bound = signature(cls.forward).bind(*(args if separate else (ctx, *args)), **kwargs)
             bound.apply_defaults()
             args = bound.args if separate else bound.args[1:]
-        nodes = [_node_of(arg) for arg in args]
+        nodes = [node_of(arg) for arg in args]
         ctx.needs_input_grad = tuple(node is not None for node in nodes)
         with no_grad():
             result = cls.forward(*args) if separate else cls.forward(ctx, *args)
@@ -215,13 +209,6 @@ class Function:
         if not isinstance(result, tuple):
             return outputs[0]
         return tuple(outputs) if type(result) is tuple else type(result)(*outputs)
-
-
-def _node_of(value: Any) -> Node | None:
-    if not isinstance(value, TensorBase):
-        return None
-    refresh(value)
-    return value.node
 
 
 def _is_one_of(value: Any, several: Sequence[Any]) -> bool:
@@ -294,7 +281,7 @@ def _op_of(cls: type[Function]) -> Op:
     """What the tape needs to know of a function, above all how to call its ``backward``."""
 
     def pull(g: Any, node: Node) -> Sequence[Any]:
-        return _pull(cls, g, node)
+        return pull_back(cls, cls.vjp if cls.backward is Function.backward else cls.backward, g, node)
 
     op = Op()
     op.name, op.input_names, op.special, op.variadic = cls.__name__, ("inputs",), True, True
@@ -302,87 +289,6 @@ def _op_of(cls: type[Function]) -> Op:
     op.large = None
     op.rules = ((GIVEN_NODE, pull, -1, (), ()),)
     return op
-
-
-def _pull(cls: type[Function], g: Any, node: Node) -> Sequence[Any]:
-    """Call ``backward`` with the cotangents as tensors; its gradients, checked, as the walk wants them."""
-    assert node.saved is not None, "the walk has looked"
-    ctx: FunctionCtx = node.saved[2]
-    parts = g if isinstance(node.shape, _Shapes) else [g]
-    cotangents = [None if part is None else _as_tensor(part, ctx) for part in parts]
-    if ctx._materialize and isinstance(node.shape, _Shapes):
-        like = next(part for part in cotangents if part is not None)
-        cotangents = [
-            _zeros(like, shape, dtype) if part is None and shape is not None else part
-            for part, shape, dtype in zip(cotangents, node.shape, node.dtype, strict=True)
-        ]
-    before, ctx._node = ctx._node, node
-    try:
-        answer = (cls.vjp if cls.backward is Function.backward else cls.backward)(ctx, *cotangents)
-    finally:
-        ctx._node = before
-    gradients = _complete(cls, answer, node.params)
-    recording = is_grad_enabled()
-    for position, parent in zip(node.rules, node.parents, strict=True):
-        gradient = gradients[position]
-        if gradient is not None:
-            _check(cls, gradient, position, parent, cotangents)
-            # Nobody knows who else holds the user's array. A view of it is what the walk copies before it keeps it.
-            shown = gradient.array.view()
-            gradients[position] = wrap(ctx._class, shown, _node_of(gradient)) if recording else shown
-    return gradients
-
-
-def _as_tensor(part: Any, ctx: FunctionCtx) -> Any:
-    return part if isinstance(part, TensorBase) else wrap(ctx._class, xp(part).asarray(part))
-
-
-def _zeros(like: Any, shape: Any, dtype: Any) -> Any:
-    array = xp(like.array).zeros(shape, dtype=dtype)
-    return wrap(like.result_class, as_array_on(like.array, array))
-
-
-def _complete(cls: type, answer: Any, are_tensors: tuple[bool, ...]) -> list[Any]:
-    """What ``backward`` returned as one gradient for each argument."""
-    found = list(answer) if isinstance(answer, tuple) else [answer]
-    wanted = len(are_tensors)
-    if len(found) > wanted and all(one is None for one in found[wanted:]):
-        del found[wanted:]
-    if len(found) != wanted:
-        raise TapeError(
-            f"{cls.__name__}.backward returned an incorrect number of gradients: expected {wanted}, got {len(found)}",
-            fix="return one for each argument of forward, None for those without",
-        )
-    for position, (one, is_tensor) in enumerate(zip(found, are_tensors, strict=True)):
-        if one is not None and not isinstance(one, TensorBase):
-            raise TapeError(
-                f"{cls.__name__}.backward returned a {type(one).__name__} at position {position}",
-                fix="return tensors or None, several of them as a tuple",
-            )
-        if one is not None and not is_tensor:
-            raise TapeError(
-                f"{cls.__name__}.backward returned a gradient at position {position}, but that argument of forward "
-                "is not a tensor",
-                fix="return None there",
-            )
-    return found
-
-
-def _check(cls: type, gradient: Any, position: int, parent: Node, cotangents: Sequence[Any]) -> None:
-    """The engine sums a gradient down to its input's shape, as after broadcasting; it must not have to repeat it."""
-    shape, wanted = gradient.array.shape, tuple(parent.shape)
-    extra = len(shape) - len(wanted)
-    if extra < 0 or any(size not in (1, shape[axis + extra]) for axis, size in enumerate(wanted)):
-        raise ShapeError(
-            f"{cls.__name__}.backward returned an invalid gradient at position {position}: got shape {shape}, "
-            f"but the input has shape {wanted}"
-        )
-    like = next(part for part in cotangents if part is not None)
-    if device_of(gradient.array) != device_of(like.array):
-        raise DeviceError(
-            f"{cls.__name__}.backward returned a gradient on {device_of(gradient.array)} at position {position}, "
-            f"but was given one on {device_of(like.array)}"
-        )
 
 
 # --- once only ------------------------------------------------------------------------------------------------------
@@ -425,7 +331,7 @@ def once_differentiable(function: Callable[..., Any]) -> Callable[..., Any]:
     @wraps(function)
     def backward(ctx: Any, *grad_outputs: Any) -> Any:
         # Inside no_grad the saved tensors still say that they require a gradient, which .numpy() would refuse.
-        origins = [one for one in (*grad_outputs, *ctx.saved_tensors) if _node_of(one) is not None]
+        origins = [one for one in (*grad_outputs, *ctx.saved_tensors) if node_of(one) is not None]
         kept, ctx._saved = ctx._saved, tuple(None if one is None else one.off_the_tape() for one in ctx._saved)
         try:
             with no_grad():
