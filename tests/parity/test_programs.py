@@ -42,5 +42,9 @@ def test_a_program_has_the_same_losses_in_float64(name: str) -> None:
 
 @pytest.mark.parametrize("name", PROGRAMS)
 def test_a_program_has_the_same_losses_in_float32(name: str) -> None:
-    expected = losses_of(name, torch, "float32")
-    numpy.testing.assert_allclose(losses_of(name, tg, "float32"), expected, rtol=1e-5, atol=1e-5)
+    """Or as far from PyTorch's as those are from its own in float64: some programs amplify what is rounded."""
+    expected, exact = losses_of(name, torch, "float32"), losses_of(name, torch, "float64")
+    allowed = 1e-5 * (1 + abs(expected)) + 2 * abs(expected - exact)
+    found = losses_of(name, tg, "float32")
+    assert found.shape == expected.shape
+    assert (abs(found - expected) <= allowed).all(), f"{found}\n{expected}"

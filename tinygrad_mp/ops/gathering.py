@@ -195,7 +195,7 @@ def masked_fill(input: Any, mask: Any, value: Any) -> Any:
 
     Errors
     ------
-    DTypeError if ``mask`` is not boolean; ShapeError if the shapes do not broadcast or ``value`` has axes.
+    DTypeError if ``mask`` is not boolean or ``value`` complex; ShapeError if the shapes do not broadcast or ``value`` has axes.
 
     >>> from tinygrad_mp import masked_fill, tensor
     >>> masked_fill(tensor([1.0, 2.0]), tensor([False, True]), float("-inf"))
@@ -210,6 +210,8 @@ def masked_fill(input: Any, mask: Any, value: Any) -> Any:
             input=input,
             mask=mask,
         )
+    if isinstance(value, complex) and raw.dtype.kind != "c":
+        raise _located(DTypeError(f"{value} does not fit into {raw.dtype}"), "masked_fill", input=input)
     return _masked_fill(input, mask, value)
 
 
