@@ -195,7 +195,8 @@ def masked_fill(input: Any, mask: Any, value: Any) -> Any:
 
     Errors
     ------
-    DTypeError if ``mask`` is not boolean or ``value`` complex; ShapeError if the shapes do not broadcast or ``value`` has axes.
+    DTypeError if ``mask`` is not boolean or ``value`` complex; ShapeError if the shapes do not broadcast or ``value``
+    has axes.
 
     >>> from tinygrad_mp import masked_fill, tensor
     >>> masked_fill(tensor([1.0, 2.0]), tensor([False, True]), float("-inf"))
