@@ -258,6 +258,10 @@ CONSTANTS = [
     lambda t: t.linspace(2, 5, 1),
     lambda t: t.linspace(2, 5, 0),
     lambda t: t.linspace(0, 10, 4, dtype=t.int64),
+    lambda t: t.linspace(4.3, -3, 50, dtype=t.int64),
+    lambda t: t.arange(0.0, -8.000001, -4.0, dtype=t.int64),
+    lambda t: t.arange(-0.9, 2.1, 2.0, dtype=t.int32),
+    lambda t: t.arange(0, 5, 0.5, dtype=t.int32),
 ]
 
 

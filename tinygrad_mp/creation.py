@@ -323,7 +323,9 @@ def arange(
     """The numbers ``start``, ``start + step``, ... before ``end``; ``arange(end)`` starts at 0.
 
     The dtype is int64 if all three are integers, otherwise the default dtype. There are
-    ``ceil((end - start) / step)`` numbers, each ``start + i * step``, computed in float64 or int64.
+    ``ceil((end - start) / step)`` numbers, each ``start + i * step``, computed in float64 or int64. If the dtype is an
+    integer one, the fractions of ``start`` and ``step`` are cut off first, but they count in the number of numbers
+    unless it is int64; so it is in PyTorch.
 
     Errors
     ------
@@ -344,7 +346,15 @@ def arange(
     if (last - first) * by < 0:
         raise SettingError(f"arange: step {by} leads from {first} away from {last}", fix="change the sign of step")
     chosen = as_dtype(dtype) if dtype is not None else get_default_dtype() if floating else dtypes.int64
-    if floating:
+    if floating and chosen.kind in "iu":
+        exact = chosen == dtypes.int64
+        count = math.ceil((last - first) / by)
+        first, last, by = int(first), int(last), int(by)
+        if exact and not by:
+            raise SettingError("arange: step is zero without its fraction", fix="give a floating dtype")
+        count = -((first - last) // by) if exact else count
+        array = numpy.arange(count, dtype=numpy.int64) * by + first
+    elif floating:
         count = math.ceil((last - first) / by)
         array = numpy.arange(count, dtype=numpy.float64) * by + first
     else:
@@ -359,7 +369,7 @@ def linspace(
 ) -> Tensor:
     """``steps`` numbers from ``start`` to ``end``, both included, equally far apart; the default dtype unless given.
 
-    Integer dtypes cut the fraction off.
+    Integer dtypes cut the fractions off, those of ``start`` and ``end`` first.
 
     >>> linspace(0, 1, 5)
     tensor([0.0000, 0.2500, 0.5000, 0.7500, 1.0000])
@@ -367,7 +377,11 @@ def linspace(
     count = one_size("linspace", steps)
     first, last = _number("linspace", start), _number("linspace", end)
     chosen = get_default_dtype() if dtype is None else as_dtype(dtype)
-    array = numpy.linspace(first, last, count)
+    if chosen.kind in "iu":
+        first, last = int(first), int(last)
+    step = (last - first) / max(count - 1, 1)
+    array = first + step * numpy.arange(count)  # from both ends, so that both are exact
+    array[count // 2 :] = last - step * numpy.arange(count - 1 - count // 2, -1, -1) if count > 1 else first
     return finish(array.astype(chosen), device, requires_grad)
 
 

@@ -341,3 +341,18 @@ def test_columns_are_summed_the_same_by_blas(monkeypatch, shape, small, dtype):
 def test_the_rules_of_sums_by_blas_are_right(monkeypatch):
     monkeypatch.setattr(import_module("tinygrad_mp.primitive"), "_MANY", 1)
     check_primitive(sum_to)
+
+
+@pytest.mark.parametrize("name", ["sum", "prod", "cumsum", "cumprod"])
+@pytest.mark.parametrize("dtype", ["int32", "uint8", "float64"])
+def test_a_dtype_asked_for_is_that_of_the_result_as_in_pytorch(name: str, dtype: str) -> None:
+    torch = pytest.importorskip("torch", reason="parity is with PyTorch, which is not importable here")
+    import tinygrad_mp as tg
+
+    for engine in (torch, tg):
+        x = engine.tensor([[1, 2], [3, 250]])
+        result = getattr(engine, name)(x, 0, dtype=getattr(engine, dtype))
+        assert str(result.dtype).endswith(dtype)
+        if engine is torch:
+            expected = result.tolist()
+        assert result.tolist() == expected

@@ -13,8 +13,8 @@ import numpy
 
 import tinygrad_mp as tg
 from tests.parity.databases import OPS, seed_all, spread, torch
-from tests.parity.judging import Tally, WrongError, compare, compare_arrays, compare_kinds, one_line
-from tests.parity.sides import LeftOutError, MissingError, as_numpy, find, ours, rebound, tensors_in
+from tests.parity.judging import TOLERANCES, Tally, WrongError, compare, compare_arrays, compare_kinds, one_line
+from tests.parity.sides import LeftOutError, MissingError, as_numpy, dtype_name, find, ours, rebound, tensors_in
 
 RANDOM = {
     "bernoulli", "cauchy", "empty", "empty_like", "exponential", "geometric", "log_normal", "multinomial",
@@ -138,8 +138,7 @@ def compare_gradients(mine: Any, found: Any, theirs: Any, expected: Any) -> None
         found_array = numpy.zeros(tuple(leaf.shape)) if one is None else as_numpy(one)
         if found_array.shape != expected_array.shape:
             raise WrongError(f"gradient {number}: shape {found_array.shape} instead of {expected_array.shape}")
-        allowed = 1e-9 if leaf.dtype == torch.float64 else 1e-5
-        compare_arrays(found_array, expected_array, allowed, f"gradient {number}")
+        compare_arrays(found_array, expected_array, TOLERANCES[dtype_name(leaf)], f"gradient {number}")
 
 
 def copy_of(value: Any) -> Any:

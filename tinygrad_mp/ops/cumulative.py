@@ -84,7 +84,8 @@ def _cumprod(x: Real, *, dim: int) -> Any:
 
 
 def cumprod(input: Any, dim: int, *, dtype: Any = None) -> Any:
-    """Running products along ``dim``: entry i is the product of the entries up to i. Integers multiply to int64.
+    """Running products along ``dim``: entry i is the product of the entries up to i. Integers multiply to int64,
+    or to ``dtype``.
 
     Derivatives of every order are right where entries are zero.
 
@@ -95,7 +96,8 @@ def cumprod(input: Any, dim: int, *, dtype: Any = None) -> Any:
     if dtype is not None:
         input = to_dtype(input, dtype)
     axis = one_axis(dim, input.ndim)
-    return _cumprod(input, dim=axis) if input.ndim else reshape(_cumprod(reshape(input, 1), dim=0), ())
+    out = _cumprod(input, dim=axis) if input.ndim else reshape(_cumprod(reshape(input, 1), dim=0), ())
+    return out if dtype is None else to_dtype(out, dtype)
 
 
 # --- running extremes -------------------------------------------------------------------------------------------------

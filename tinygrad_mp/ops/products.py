@@ -95,7 +95,7 @@ def addbmm(input: Any, batch1: Any, batch2: Any, *, beta: Any = 1, alpha: Any = 
     >>> addbmm(ones(1), ones(2, 1, 3), ones(2, 3, 1))
     tensor([[7.]])
     """
-    return _scaled_sum("addbmm", input, sum(bmm(batch1, batch2), 0), beta, alpha)
+    return _scaled_sum("addbmm", input, sum(bmm(batch1, batch2), 0, dtype=batch1.dtype), beta, alpha)
 
 
 # --- along named axes -------------------------------------------------------------------------------------------------
@@ -143,8 +143,8 @@ def tensordot(a: Any, b: Any, dims: Any = 2) -> Any:
         raise _located(problem, "tensordot", a, b)
     for place, (x, y) in enumerate(zip(sizes, others, strict=True)):  # an axis of size 1 meets a sum
         if x != y:
-            a = sum(a, first[place], True) if y == 1 else a
-            b = sum(b, second[place], True) if x == 1 else b
+            a = sum(a, first[place], True, dtype=a.dtype) if y == 1 else a
+            b = sum(b, second[place], True, dtype=b.dtype) if x == 1 else b
             sizes[place] = 1
     left = [axis for axis in range(a.ndim) if axis not in first]
     right = [axis for axis in range(b.ndim) if axis not in second]

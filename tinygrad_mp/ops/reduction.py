@@ -104,7 +104,7 @@ def sum(input: Any, dim: Any = None, keepdim: bool = False, *, dtype: Any = None
     (tensor(10.), tensor([3., 7.]))
     """
     if dtype is not None:
-        input = to_dtype(input, dtype)
+        return to_dtype(sum(to_dtype(input, dtype), dim, keepdim), dtype)
     return _sum(input, dim=axes_of(dim, input.ndim), keepdim=keepdim)
 
 
@@ -199,7 +199,7 @@ def prod(input: Any, dim: int | None = None, keepdim: bool = False, *, dtype: An
     tensor(24.)
     """
     if dtype is not None:
-        input = to_dtype(input, dtype)
+        return to_dtype(prod(to_dtype(input, dtype), dim, keepdim), dtype)
     if not input.ndim:
         axes_of(dim, 0)
         dim, keepdim = None, False
@@ -366,7 +366,8 @@ def _cumsum(x: Real, *, dim: int) -> Any:
 
 
 def cumsum(input: Any, dim: int, *, dtype: Any = None) -> Any:
-    """Running sums along ``dim``: entry i is the sum of the entries up to i. Integers and booleans sum to int64.
+    """Running sums along ``dim``: entry i is the sum of the entries up to i. Integers and booleans sum to int64, or
+    to ``dtype``.
 
     >>> from tinygrad_mp import cumsum, tensor
     >>> cumsum(tensor([1.0, 2.0, 3.0]), 0)
@@ -375,7 +376,8 @@ def cumsum(input: Any, dim: int, *, dtype: Any = None) -> Any:
     if dtype is not None:
         input = to_dtype(input, dtype)
     axis = one_axis(dim, input.ndim)
-    return _cumsum(input, dim=axis) if input.ndim else reshape(_cumsum(reshape(input, 1), dim=0), ())
+    out = _cumsum(input, dim=axis) if input.ndim else reshape(_cumsum(reshape(input, 1), dim=0), ())
+    return out if dtype is None else to_dtype(out, dtype)
 
 
 # --- all, any -------------------------------------------------------------------------------------------------------
