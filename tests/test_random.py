@@ -499,3 +499,9 @@ def test_a_mask_of_even_chances_takes_a_bit_an_entry(shape):
         assert abs(first.mean() - 0.5) < 0.005
         assert abs((first[1:] == first[:-1]).mean() - 0.5) < 0.005, "neighbours are independent"
         assert abs(first.mean(axis=0) - 0.5).max() < 0.1, "every place of a word is even"
+
+
+def test_a_probability_without_axes_gives_a_tensor_without_axes() -> None:
+    drawn = bernoulli(tensor(1.0))
+    assert drawn.shape == ()
+    assert drawn.numpy() == 1.0

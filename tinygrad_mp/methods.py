@@ -247,15 +247,15 @@ class Methods:
     masked_fill_ = _writing(ops.masked_fill)
     scatter_add_ = _writing(ops.scatter_add)
 
-    def float(self) -> Any:
+    def float(self, memory_format: Any = None) -> Any:
         """This tensor in float32."""
         return ops.to_dtype(self, dtypes.float32)
 
-    def int(self) -> Any:
+    def int(self, memory_format: Any = None) -> Any:
         """This tensor in int32."""
         return ops.to_dtype(self, dtypes.int32)
 
-    def bool(self) -> Any:
+    def bool(self, memory_format: Any = None) -> Any:
         """This tensor in bool: whether entries differ from zero."""
         return ops.to_dtype(self, dtypes.bool_)
 

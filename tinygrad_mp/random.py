@@ -395,7 +395,7 @@ def bernoulli(input: Tensor, p: float | None = None, *, generator: Generator | N
         raise DTypeError(f"bernoulli: probabilities are floating numbers, got {array.dtype}", fix="input.float()")
     else:
         mask = bernoulli_of(to_numpy(array), generator)
-    return finish(mask.astype(array.dtype), input.device)
+    return finish(numpy.asarray(mask, array.dtype), input.device)  # of a tensor without axes the mask is a scalar
 
 
 def multinomial(

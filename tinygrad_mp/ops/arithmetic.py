@@ -281,7 +281,8 @@ def frexp(input: Any) -> return_types.frexp:  # type: ignore[valid-type]
     exponent=tensor([4, 0], dtype=int32))
     """
     mantissa = _mantissa(input)
-    exponent = xp(input.array).frexp(input.array)[1]
+    module = xp(input.array)
+    exponent = module.asarray(module.frexp(input.array)[1])
     return return_types.frexp((mantissa, wrap(input.result_class, exponent.astype("int32"))))
 
 

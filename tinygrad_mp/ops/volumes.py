@@ -182,6 +182,8 @@ def _as_planes(name: str, input: Any) -> Any:
     """A volume as (volumes, D, H, W): to a pool of images, slices are channels."""
     if input.ndim not in (4, 5):
         raise ShapeError(f"{name}: the input needs 4 or 5 axes, it has shape {tuple(input.shape)}")
+    if 0 in input.shape[-4:]:
+        raise ShapeError(f"{name}: only the batch may be empty, the input has shape {tuple(input.shape)}")
     return reshape(input, (-1, *input.shape[-3:])) if input.shape[0] else reshape(input, (0, *input.shape[-3:]))
 
 
