@@ -208,9 +208,3 @@ class Text:
 
     def decode(self, numbers):
         return "".join(self.characters[n] for n in numbers)
-
-    def batch(self, part, count, length):
-        """``count`` stretches from random places, and the same ones a character later: both (count, length)."""
-        starts = tg.randint(0, len(part) - length, (count, 1))
-        places = starts + tg.arange(length)
-        return part[places], part[places + 1]

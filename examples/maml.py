@@ -83,17 +83,18 @@ def adapt(weights, x, y, steps=1, rate=0.01, create_graph=False):
 
 # %%
 meta, plain = new_weights(), new_weights()
-optimizer = optim.Adam(meta + plain, lr=1e-3)
+optimizer = optim.Adam(meta + plain, lr=2e-3)
+scheduler = optim.lr_scheduler.LinearLR(optimizer, 1, 0, total_iters=options.steps)
 
 with Progress(options.steps) as progress:
     for _ in range(options.steps):
         wave, x, x_after = waves(25), points(25), points(25)
         loss = errors(adapt(meta, x, wave(x), create_graph=True), x_after, wave(x_after)).mean()
         plain_loss = (errors(plain, x, wave(x)) + errors(plain, x_after, wave(x_after))).mean() / 2
-        optimizer.param_groups[0]["lr"] = 2e-3 * (1 - progress.done / progress.total)
         optimizer.zero_grad()
         (loss + plain_loss).backward()
         optimizer.step()
+        scheduler.step()
         progress.step(loss=loss.item(), plain=plain_loss.item())
         if progress.due:
             progress.write(

@@ -67,10 +67,10 @@ optimizer = optim.Adam(rate.parameters(), lr=5e-3)
 
 # %%
 count, length = 50, 10
+scheduler = optim.lr_scheduler.LinearLR(optimizer, 1, 0, total_iters=options.steps)
 
 with Progress(options.steps) as progress:
     for _ in range(options.steps):
-        optimizer.param_groups[0]["lr"] = 5e-3 * (1 - progress.done / progress.total)
         first = tg.randint(0, moments - length + 1, (count,))
         target = seen[first + tg.arange(length)[:, None], tg.randint(0, paths, (count,))]  # (length, count, 2)
         predicted = runge_kutta(rate, target[0], length)
@@ -78,6 +78,7 @@ with Progress(options.steps) as progress:
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
+        scheduler.step()
         progress.step(loss=loss.item())
         if progress.due:
             progress.write(f"step {progress.done:4d}/{progress.total}  loss {progress.mean('loss', 50):.5f}")

@@ -74,16 +74,17 @@ optimizer = optim.Adam(model.parameters(), lr=2e-3)
 # %%
 batch_size = 64
 steps = -(-len(train_images) // batch_size)
+scheduler = optim.lr_scheduler.LinearLR(optimizer, 1, 0, total_iters=options.epochs * steps)
 
 with Progress(options.epochs * steps) as progress:
     for epoch in range(1, options.epochs + 1):
         for batch in tg.randperm(len(train_images)).split(batch_size):
-            optimizer.param_groups[0]["lr"] = 2e-3 * (1 - progress.done / progress.total)
             drawing, cloud = bound(train_images[batch])
             loss = drawing + cloud
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
+            scheduler.step()
             progress.step(loss=loss.item(), cloud=cloud.item())
         if epoch == 1 or epoch % 20 == 0 or epoch == options.epochs:
             with tg.no_grad():

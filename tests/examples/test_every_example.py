@@ -6,13 +6,14 @@ import os
 import re
 import signal
 import subprocess
+import sys
 
 import pytest
 
 from tests.examples.running import EXAMPLES, SCRIPTS, command, environment, run
 
-# Any figure that is a loss, in the lines in which an example tells how far it is.
-REPORT = re.compile(r"^(?:epoch|step) +\d+/\d+  loss +(\d+\.\d+)", re.MULTILINE)
+# The lines in which an example tells how far it is, and their first figure, which falls: a loss or a distance.
+REPORT = re.compile(r"^(?:epoch|step) +\d+/\d+  (?:loss|distance) +(\d+\.\d+)", re.MULTILINE)
 # A few seconds for each example; those that are not here have no shorter form than --quick.
 CHEAPER = {"train_fashion": ("--limit", "640")}
 HAS_MATPLOTLIB = importlib.util.find_spec("matplotlib") is not None
@@ -38,13 +39,34 @@ def quick(tmp_path_factory):
     return run_once
 
 
+def assert_it_learns(finished):
+    assert finished.returncode == 0, finished.stderr
+    figures = [float(figure) for figure in REPORT.findall(finished.stdout)]
+    assert len(figures) >= 2, finished.stdout
+    assert figures[-1] < figures[0]
+
+
 @every_example
 def test_a_quick_run_learns(name, quick):
     finished, _ = quick(name)
-    assert finished.returncode == 0, finished.stderr
-    losses = [float(loss) for loss in REPORT.findall(finished.stdout)]
-    assert len(losses) >= 2, finished.stdout
-    assert losses[-1] < losses[0]
+    assert_it_learns(finished)
+
+
+@pytest.mark.slow
+@every_example
+def test_the_program_is_pytorchs_but_for_its_import_lines(name, tmp_path):
+    pytest.importorskip("torch", reason="needs PyTorch")
+    for script in (EXAMPLES / "common.py", EXAMPLES / f"{name}.py"):
+        lines = script.read_text(encoding="utf-8")
+        lines = lines.replace("import tinygrad_mp as tg", "import torch as tg")
+        lines = re.sub(r"^from tinygrad_mp(?!\.data import)", "from torch", lines, flags=re.MULTILINE)
+        (tmp_path / script.name).write_text(lines, encoding="utf-8")
+    changed = [sys.executable, f"{name}.py", *short(name)]
+    assert_it_learns(
+        subprocess.run(
+            changed, cwd=tmp_path, env=environment(), capture_output=True, text=True, timeout=300, check=False
+        )
+    )
 
 
 @every_example
@@ -86,6 +108,7 @@ def test_the_cells_of_the_notebook_compile_and_begin_with_a_title_and_its_source
     kinds, bodies = zip(*(cell.split("\n", 1) for cell in cells), strict=True)
     assert set(kinds) == {"", " [markdown]"}
     assert bodies[0].startswith("# # ")
+    assert re.search(r"\b(?:19|20)\d\d\b", bodies[0]), "the text does not name its source"
     for kind, body in zip(kinds, bodies, strict=True):
         if kind:
             assert all(line.startswith("#") for line in body.strip().splitlines()), body
@@ -94,7 +117,7 @@ def test_the_cells_of_the_notebook_compile_and_begin_with_a_title_and_its_source
             assert body.strip()
 
 
-@pytest.mark.parametrize("name", ["train_digits", "train_fashion"])
+@pytest.mark.parametrize("name", ["train_digits", "vae", "maml", "char_rnn"])
 def test_the_same_seed_gives_the_same_numbers(name, quick, tmp_path):
     finished, _ = quick(name)
     assert REPORT.findall(finished.stdout)
