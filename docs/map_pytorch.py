@@ -205,14 +205,69 @@ def stale() -> Iterator[str]:
 
 
 EVERYWHERE = (
-    "Dtypes are NumPy's own `numpy.dtype` objects under PyTorch's names; `float16`, `float32` and `float64` can "
-    "require gradients, complex and bfloat16 cannot be computed with.",
-    "Tensors are dense; layouts, memory formats and streams are accepted where a CPU script passes them, and ignored.",
-    "Errors are subclasses of those that PyTorch raises, with the shapes, the user's line and a remedy in the text.",
+    "Dtypes are NumPy's own `numpy.dtype` objects under PyTorch's names. `float16`, `float32` and `float64` can "
+    "require gradients; complex and bfloat16 tensors are not computed with.",
+    "Tensors are dense. Layouts, memory formats, `non_blocking`, `pin_memory` and the like are accepted where a CPU "
+    "script passes them, and ignored.",
+    "An error is also an instance of the class that PyTorch raises, so `except` catches it; its text has the shapes, "
+    "the user's line and a remedy.",
     "Random numbers are reproducible, but not PyTorch's: the same seed draws other numbers.",
+    "`out=` must be empty or of the shape of the result; PyTorch resizes any, with a warning.",
+    "NumPy warns where a real number has no result, as `log(-1)`; PyTorch gives `nan` in silence.",
 )
 
-NOTES: dict[str, str] = {}
+NOTES: dict[str, str] = {
+    "Generator": "draws other numbers than PyTorch's from the same seed",
+    "autocast": "keeps dtypes as they are",
+    "amp.autocast": "keeps dtypes as they are",
+    "cuda.amp.autocast": "keeps dtypes as they are",
+    "GradScaler": "scales nothing, since nothing is in half precision by itself",
+    "amp.GradScaler": "scales nothing, since nothing is in half precision by itself",
+    "cuda.amp.GradScaler": "scales nothing, since nothing is in half precision by itself",
+    "compile": "gives its argument back: programs run as they are written",
+    "jit": "gives functions and modules back as they are",
+    "hub": "downloads nothing; `load` says how to go on",
+    "onnx": "`export` says that it is left out",
+    "distributed": "one process: `is_available()` is False; groups are left out",
+    "multiprocessing": "Python's own; tensors travel as copies",
+    "profiler": "its contexts measure nothing",
+    "save": "writes a safetensors file: tensors, numbers, strings and containers of them; no pickle",
+    "load": "reads safetensors files; a pickle is refused, with the way to convert it",
+    "memory_format": "accepted; the engine chooses how axes lie in memory",
+    "layout": "accepted; tensors are dense",
+    "finfo": "also `numpy.finfo`",
+    "inference_mode": "tensors made inside may be used with gradients later",
+    "is_inference": "always False",
+    "set_default_device": 'takes "cpu" only',
+    "set_flush_denormal": "False: not supported",
+    "set_float32_matmul_precision": "kept; products of float32 are always float32",
+    "use_deterministic_algorithms": "kept; on the CPU every algorithm is deterministic",
+    "set_num_interop_threads": "kept; operations run one after the other",
+    "get_num_threads": "1 unless set, by `set_num_threads` or `TINYGRAD_MP_NUM_THREADS`",
+    "xpu": "there is none; scripts may ask",
+    "mps": "there is none; scripts may ask",
+    "Tensor.dtype": "a `numpy.dtype`",
+    "Tensor.share_memory_": "does nothing: threads share memory anyway, processes get copies",
+    "Tensor.pin_memory": "gives the tensor back",
+    "optim.Optimizer": "a group with a tensor twice is refused, where PyTorch warns; so is `differentiable=True`",
+    "utils.data.DataLoader": "`num_workers` are threads that fetch in advance; `worker_init_fn` runs in them",
+    "utils.checkpoint.checkpoint": "calls the function: the same values and gradients, but no memory is saved",
+    "utils.checkpoint.checkpoint_sequential": "calls the functions: no memory is saved",
+    "autograd.gradcheck": "float64 inputs only",
+    "autograd.gradgradcheck": "float64 inputs only",
+    "distributions.Gamma": "no `rsample`",
+    "distributions.Beta": "no `rsample`",
+    "distributions.Dirichlet": "no `rsample`",
+    "distributions.Chi2": "no `rsample`",
+    "distributions.StudentT": "no `rsample`",
+    "cuda.is_available": "whether CuPy is installed and sees a device",
+    "cuda.manual_seed": "seeds the one generator there is",
+    "cuda.manual_seed_all": "seeds the one generator there is",
+    "cuda.empty_cache": "does nothing where there is no GPU",
+    "linalg.svd": "vectors may differ in sign from PyTorch's, as they may between any two programs",
+    "linalg.eigh": "vectors may differ in sign from PyTorch's, as they may between any two programs",
+    "linalg.lstsq": "`driver` is accepted; the result is that of the pseudo-inverse",
+}
 
 
 def main() -> int:

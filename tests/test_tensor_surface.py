@@ -309,3 +309,12 @@ def test_an_assigned_gradient_must_match_its_tensor() -> None:
         assert x.grad.tolist() == [4.0, 4.0]
         x.grad = None
         assert x.grad is None
+
+
+def test_a_diagonal_is_filled_as_in_pytorch() -> None:
+    for shape, wrap in (((3, 3), False), ((7, 3), True), ((7, 3), False), ((2, 5), True), ((3, 3, 3), False)):
+        right = torch.zeros(*shape).fill_diagonal_(2.0, wrap)
+        assert tg.zeros(*shape).fill_diagonal_(2.0, wrap).tolist() == right.tolist()
+    for shape in ((3,), (2, 3, 4)):
+        with pytest.raises(RuntimeError):
+            tg.zeros(*shape).fill_diagonal_(1.0)

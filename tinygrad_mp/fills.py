@@ -1,4 +1,4 @@
-"""Methods that write draws of a distribution into a tensor. Draws are made in float64 and rounded to the dtype."""
+"""Methods of ``Tensor`` that fill it: with draws, made in float64 and rounded to the dtype, or along its diagonal."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy
 from tinygrad_mp.backend import array_on, device_of, to_numpy
 from tinygrad_mp.backend.normals import fill_normal
 from tinygrad_mp.backend.random_bits import bernoulli_of, fill_bernoulli, fill_integers, fill_uniform, integer_limits
-from tinygrad_mp.errors import DTypeError, SettingError
+from tinygrad_mp.errors import DTypeError, SettingError, ShapeError
 from tinygrad_mp.mutation import fill_in_place
 from tinygrad_mp.tape import TensorBase
 
@@ -36,6 +36,33 @@ def _uniform(shape: tuple[int, ...], generator: Any) -> Any:
 def _require(name: str, fits: bool, what: str) -> None:
     if not fits:
         raise SettingError(f"{name}: {what}")
+
+
+def fill_diagonal_(self: Any, fill_value: Any, wrap: bool = False) -> Any:
+    """Write a number onto the diagonal: of a matrix, or the entries whose indices are all equal. Returns self.
+
+    With ``wrap``, the diagonal of a tall matrix begins anew below the row after its end.
+
+    Errors
+    ------
+    ShapeError with fewer than two axes, or with more than two of different sizes.
+
+    >>> from tinygrad_mp import zeros
+    >>> zeros(2, 3).fill_diagonal_(5)
+    tensor([[5., 0., 0.],
+            [0., 5., 0.]])
+    """
+    shape = self.shape
+    if len(shape) < 2 or (len(shape) > 2 and len(set(shape)) > 1):
+        raise ShapeError(f"fill_diagonal_: two axes are needed, or more of equal size, not {tuple(shape)}")
+    if len(shape) > 2:
+        places = numpy.arange(shape[0])
+        self[(places,) * len(shape)] = fill_value
+        return self
+    rows, columns = shape
+    for first in range(0, rows if wrap else min(rows, 1), columns + 1):
+        self[first : first + columns].diagonal().fill_(fill_value)
+    return self
 
 
 def exponential_(self: Any, lambd: float = 1.0, *, generator: Any = None) -> Any:

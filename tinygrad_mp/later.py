@@ -94,7 +94,7 @@ FUNCTIONS: dict[str, str] = {
 
 METHODS: dict[str, str] = {
     "conversions": "byte char cpu cuda double half long short to type type_as",
-    "fills": "bernoulli_ cauchy_ exponential_ geometric_ log_normal_ random_",
+    "fills": "bernoulli_ cauchy_ exponential_ fill_diagonal_ geometric_ log_normal_ random_",
     "inquiry": "is_complex is_conj is_inference is_nonzero is_same_size is_signed",
     "legacy": "new",
     "ops.arithmetic": """

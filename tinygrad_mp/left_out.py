@@ -9,155 +9,141 @@ import re
 from functools import cache
 
 _COMPLEX = "complex tensors are not computed with"
-_PAIRS = "keep the real and the imaginary part in two real tensors"
+_PAIRS = "two real tensors, for the real and the imaginary part"
 _SPARSE = "tensors are dense"
 _DENSE = "a dense tensor, with a mask where one is needed; index_add and scatter_add for sparse updates"
 _QUANTIZED = "quantised tensors are not supported"
 _FLOATS = "float32 or float16 tensors"
-_COMPILER = "programs run as they are written; nothing is compiled or traced"
+_COMPILER = "programs run as they are written; nothing is traced"
 _PLAIN = "call the Python function itself"
 _ONE = "one process; threads share the work inside it (set_num_threads)"
 _DEVICES = "a matter of devices that this package does not drive"
-_NUMPY = "NumPy, by x.numpy() and from_numpy"
 _INTERNAL = "PyTorch's own machinery"
 _NOTHING = "nothing: programs do not need it"
+_RARE = "rare in the programs that this package is for"
+_FUNCTION = "the engine of a function of nn.functional"
+_CALL_IT = "the function of that name in nn.functional"
 
 _GROUPS: tuple[tuple[str, str, str], ...] = (
     (r"fft|(Tensor\.)?i?stft|signal|\w+_window", "Fourier transforms work on complex tensors", "numpy.fft and scipy"),
     (
-        r"distributed|rpc|multiprocessing|(utils\.data\.)?DistributedSampler|(Tensor\.)?is_distributed|nn\.SyncBatchNorm"
-        r"|nn\.DataParallel|(Tensor\.)?share_memory_|(Tensor\.)?is_shared|prepare_multiprocessing_environment",
+        r"(utils\.data\.)?DistributedSampler|(Tensor\.)?is_distributed|prepare_multiprocessing_environment"
+        r"|nn\.(DataParallel|SyncBatchNorm)",
         "a program runs in one process",
         _ONE,
     ),
-    (
-        r"jit|Script\w*|LiteScriptModule|CompilationUnit|fork|wait|import_ir_module\w*|parse_\w+|Future",
-        _COMPILER,
-        _PLAIN,
-    ),
-    (
-        r"export|fx|onnx|package|(cond|while_loop)|func\.(functionalize|linearize|debug_unwrap|rearrange)|sym_\w+|Sym\w+",
-        _COMPILER,
-        _PLAIN,
-    ),
-    (r"hub", "nothing is downloaded", "load() of a safetensors file"),
-    (
-        r"profiler|monitor|autograd\.profiler\w*|(cuda\.)?profiler",
-        "there is no profiler of our own",
-        "cProfile, or perf",
-    ),
-    (r"nested|(Tensor\.)?is_nested|jagged|Tensor\.to_padded_tensor", "nested tensors are a prototype", "pad_sequence"),
+    (r"Script\w*|LiteScript\w*|CompilationUnit|fork|wait|import_ir\w*|parse_\w+|Future", _COMPILER, _PLAIN),
+    (r"export|fx|package|cond|while_loop|sym_\w+|Sym\w+|func\.(debug_unwrap|rearrange)", _COMPILER, _PLAIN),
+    (r"func\.replace_all_\w+", "running statistics are buffers", "batch norm with track_running_stats=False"),
+    (r"(cuda\.)?profiler\w*|monitor", "there is no profiler of our own", "cProfile, or perf"),
+    (r"(Tensor\.)?(is_nested|to_padded_tensor)|jagged", "nested tensors are a prototype", "pad_sequence"),
     (r"masked", "masked tensors are a prototype", "where, masked_fill and masked_select"),
+    (r"Tensor\.name", "named tensors are a prototype", "dims by their numbers; einsum names them in a formula"),
     (
-        r"(Tensor\.)?(names|rename_?|align_\w+|refine_names|has_names|name)",
-        "named tensors are a prototype",
-        "dims by their numbers; einsum names them in a formula",
-    ),
-    (
-        r"(Tensor\.)?(\w*sparse\w*|coalesce|is_coalesced|\w*c\w*_indices(_copy)?|row_indices(_copy)?|col_indices(_copy)?"
-        r"|indices(_copy)?|values(_copy)?|to_dense|dense_dim|s?smm|h?spmm|hsmm|dsmm|sspaddmm|saddmm)",
+        r"(Tensor\.|cuda\.)?(\w*sparse\w*|coalesce|is_coalesced|\w*c\w*_indices(_copy)?|(row_|col_)?indices(_copy)?"
+        r"|values(_copy)?|to_dense|dense_dim|s?smm|h?spmm|hsmm|dsmm|sspaddmm|saddmm)",
         _SPARSE,
         _DENSE,
     ),
-    (r"optim\.SparseAdam|nn\.functional\.sparse\w*", _SPARSE, "Adam, or a dense initialisation"),
+    (r"optim\.SparseAdam", _SPARSE, "Adam"),
     (
-        r"(Tensor\.)?(\w*quant\w*|q_\w+|qscheme|int_repr|per_(tensor|channel)_\w+|q?u?int\dx\d|qu?int\d+|Q\w+Storage"
-        r"|choose_qparams_optimized|fbgemm_\w+|\w*fake_quant\w*)|quantization|nn\.(quantized|quantizable|qat|intrinsic)",
+        r"(Tensor\.)?(\w*quant\w*|q_\w+|qscheme|int_repr|per_(tensor|channel)_\w+|qu?int\d+(x\d)?|QU?Int\w+Storage"
+        r"|choose_qparams_optimized|fbgemm_\w+|quint\dx\d)",
         _QUANTIZED,
         _FLOATS,
     ),
     (
-        r"(bfloat16|float8_\w+|float4_\w+|bits\w*|bit|u?int[1-7]|uint16|uint32|uint64|complex32|chalf)"
-        r"|Tensor\.(bfloat16|chalf)|BFloat16\w+|cuda\.BFloat16\w+",
+        r"(Tensor\.)?(bfloat16|chalf|float8_\w+|float4_\w+|bits\w*|bit|u?int[1-7]|uint16|uint32|uint64|complex32)"
+        r"|(cuda\.)?BFloat16\w+",
         "NumPy has no such dtype, or programs rarely use it",
         "float16, float32, int64 and their kin",
     ),
     (
-        r"(Tensor\.)?(complex|polar|view_as_(real|complex)(_copy)?|conj\w*|resolve_(conj|neg)|is_(conj|neg)|imag|real|angle"
-        r"|isreal|H|adjoint|cfloat|cdouble|sgn_?|eig|eigvals)|linalg\.(eig|eigvals)|Complex\w+|cuda\.Complex\w+",
+        r"(Tensor\.)?(complex|polar|view_as_(real|complex)(_copy)?|conj_physical_|is_neg|imag|angle|cfloat|cdouble|eig)"
+        r"|linalg\.(eig|eigvals)|(cuda\.)?Complex\w+",
         _COMPLEX,
         _PAIRS,
     ),
     (
-        r"(Tensor\.)?(cudnn|miopen|mkldnn|is_vulkan|is_mkldnn|to_mkldnn)\w*|has_(mkl|lapack|openmp|spectral)",
+        r"(Tensor\.)?(cudnn_\w+|miopen_\w+|mkldnn_\w+|is_vulkan\w*|is_mkldnn|to_mkldnn|has_(mkl|lapack|openmp|spectral))",
         "the entry of one backend library",
         "the function without the library's name, such as conv2d",
     ),
+    (r"Tensor\.(xpu|ipu|mtia|is_(ipu|maia|mps|mtia|xla|xpu))", _DEVICES, 'device="cpu" or device="cuda"'),
     (
-        r"(Tensor\.)?(xpu|mps|ipu|mtia|is_(ipu|maia|meta|mps|mtia|vulkan|xla|xpu))|backends\.(?!cudnn|mps|cuda)\w+",
+        r"(cuda\.)?(Stream\w*|Event|\w*stream\w*|CUDAGraph|graph\w*|make_graphed_callables)",
         _DEVICES,
-        'device="cpu" or device="cuda"',
+        "cuda.synchronize() where a program waits",
     ),
-    (r"(cuda\.)?(Stream\w*|Event|\w*stream\w*|CUDAGraph|graph\w*|make_graphed_callables)", _DEVICES, "synchronize()"),
+    (r"cuda\.amp\.\w+", _INTERNAL, "cuda.amp.autocast and GradScaler"),
     (r"cuda\.\w+", _DEVICES, "what tinygrad_mp.cuda has, and CuPy for the rest"),
     (
-        r"(Tensor\.)?(\w*[sS]torage\w*|set_|as_subclass|const_data_ptr|record_stream|module_load|is_set_to|StorageBase)"
-        r"|from_file|DeserializationStorageContext|UntypedStorage|TypedStorage",
+        r"(Tensor\.)?(\w*[sS]torage\w*|const_data_ptr|from_file|as_subclass|record_stream|module_load)",
         "storages are not visible",
         "x.numpy(), over the same memory",
     ),
     (
-        r"autograd\.(graph|forward_ad|NestedIOFunction|enforce_grad_layout_policy|variable|\w*multithreading\w*"
-        r"|grad_mode|set_multithreading_enabled)",
+        r"autograd\.(NestedIOFunction|enforce_grad_layout_policy|grad_mode|\w*multithreading\w*|is_view_replay_enabled"
+        r"|kineto_available)",
         _INTERNAL,
         "grad, backward, Function and func",
     ),
+    (r"Tensor\.register_post_accumulate_grad_hook", _RARE, "optimizer.step() after backward, or register_hook"),
+    (r"overrides|(autograd\.|nn\.functional\.)?has_torch_function\w*|DisableTorchFunction\w*", _INTERNAL, _NOTHING),
+    (r"nn\.Container|Tensor\.volatile", "deprecated by PyTorch", "ModuleList, and requires_grad"),
+    (r"range", "deprecated by PyTorch", "arange, which leaves the end out"),
     (
-        r"overrides|\w*torch_function\w*|DisableTorchFunction\w*|nn\.functional\.\w*torch_function\w*",
-        _INTERNAL,
-        _NOTHING,
-    ),
-    (
-        r"nn\.init\.(uniform|normal|constant|eye|dirac|xavier_uniform|xavier_normal|kaiming_uniform|kaiming_normal"
-        r"|orthogonal|sparse)|nn\.utils\.clip_grad_norm|nn\.(Container|NLLLoss2d)|Tensor\.(volatile|new)",
-        "deprecated by PyTorch",
-        "the current name: with an underscore at its end, or NLLLoss",
-    ),
-    (
-        r"utils\.data\.(\w*Data[Pp]ipe\w*|DataChunk|argument_validation|runtime_validation\w*|\w*determinis\w*)",
+        r"utils\.data\.(\w*Data[Pp]ipe\w*|functional_datapipe|DataChunk|argument_validation|runtime_validation\w*"
+        r"|\w*determinis\w*)",
         "data pipes are deprecated by PyTorch",
         "Dataset, IterableDataset and DataLoader",
     ),
+    (r"(Tensor\.)?(symeig|lstsq|matrix_rank|solve)", "removed from PyTorch", "the function of that name in linalg"),
     (
-        r"(Tensor\.)?(symeig|eig|lstsq|matrix_rank|solve|triangular_solve|lu|lu_solve|lu_unpack|geqrf|orgqr|ormqr|lobpcg"
-        r"|svd_lowrank|pca_lowrank)"
-        r"|linalg\.(householder_product|ldl_\w+|lu\w*|common_notes)",
+        r"(Tensor\.)?(triangular_solve|lu|lu_solve|lu_unpack|geqrf|orgqr|ormqr|lobpcg|svd_lowrank|pca_lowrank)"
+        r"|linalg\.(householder_product|ldl_\w+|lu\w*)",
         "a rare decomposition",
-        "linalg.solve, lstsq, cholesky, qr, svd and eigh",
+        "linalg.solve, solve_triangular, qr, svd and eigh",
     ),
     (
-        r"(Tensor\.)?(igamma\w*|i0_?|polygamma_?|mvlgamma_?|digamma_?|lgamma_?|erfinv_?)|special\.\w+",
-        "a special function without a kernel in NumPy",
+        r"(Tensor\.)?(igamma\w*|i0_?)|special\.\w+",
+        "a special function that NumPy does not have",
         "scipy.special inside an autograd.Function",
     ),
     (r"(Tensor\.)?\w+_copy", "copies of views, for PyTorch's compiler", "the name without _copy, then .clone()"),
-    (r"(Tensor\.)?(unsafe_\w+|native_\w+)|nn\.functional\.native_\w+", _INTERNAL, "the name without its first word"),
+    (r"(nn\.functional\.)?native_\w+", _INTERNAL, "the name without its first word"),
     (
-        r"(Tensor\.)?\w+_scatter|(Tensor\.)?slice_inverse",
-        "functional forms of writing into a view",
+        r"(Tensor\.)?(as_strided_scatter|slice_inverse|as_strided_)",
+        "for PyTorch's compiler",
         "y = x.clone(), then y[...] = value",
     ),
     (
-        r"batch_norm_\w+|embedding_renorm_|rnn_\w+|gru\w*|lstm\w*|conv_tbc|nn\.functional\.conv_tbc|convolution"
-        r"|constant_pad_nd|norm_except_dim|affine_grid_generator|grid_sampler\w*|\w+_cell|nuclear_norm|frobenius_norm",
-        "the engine of a function or layer of PyTorch's",
-        "that function in nn.functional, or that layer in nn",
+        r"batch_norm(_\w+)?|instance_norm|embedding_(renorm_|bag)|ctc_loss|kl_div|\w+_loss|binary_cross_entropy_with_logits"
+        r"|adaptive_max_pool1d|max_pool1d_with_indices|grid_sampler\w*|affine_grid_generator|(feature_|alpha_)*dropout_"
+        r"|feature_dropout",
+        _FUNCTION,
+        _CALL_IT,
+    ),
+    (
+        r"rnn_\w+|gru\w*|lstm\w*|(nn\.functional\.)?conv_tbc|convolution|norm_except_dim|nuclear_norm|frobenius_norm",
+        "the engine of a layer, or of a function",
+        "that layer in nn, conv2d, or linalg.matrix_norm",
     ),
     (
         r"nn\.functional\.(\w+_with_indices|multi_head_attention_forward|assert_int_or_pair|\w*grouped_mm|scaled_mm"
-        r"|boolean_dispatch|handle_\w+|ScalingType|SwizzleType)",
+        r"|ScalingType|SwizzleType)",
         _INTERNAL,
-        "the function without the suffix; return_indices=True gives indices",
+        "the function without the suffix (return_indices=True gives indices), or nn.MultiheadAttention",
     ),
     (
         r"nn\.(functional\.)?(FractionalMaxPool\dd|fractional_max_pool\dd|CrossMapLRN2d|AdaptiveLogSoftmaxWithLoss"
-        r"|LinearCrossEntropy\w+|linear_cross_entropy)|nn\.utils\.parametrizations\.orthogonal",
-        "rare in the programs that this package is for",
-        "a few operations that are here",
+        r"|LinearCrossEntropy\w+|linear_cross_entropy)",
+        _RARE,
+        "max_pool2d, local_response_norm, or linear and cross_entropy",
     ),
+    (r"nn\.utils\.parametrizations\.\w+", _RARE, "nn.init.orthogonal_, or a parametrization of your own"),
     (
-        r"nn\.utils\.(fuse_\w+|convert_\w+|stateless|prune)|nn\.(common_types|grad|attention|parallel"
-        r"|modules|parameter)",
+        r"nn\.utils\.(fuse_\w+|convert_\w+|stateless)",
         _INTERNAL,
         "functional_call of tinygrad_mp.func, and the layers themselves",
     ),
@@ -165,35 +151,35 @@ _GROUPS: tuple[tuple[str, str, str], ...] = (
     (r"optim\.Adafactor", "not among the optimizers that most programs use", "AdamW, or RMSprop to save memory"),
     (r"optim\.swap_\w+", _INTERNAL, "load_state_dict"),
     (
-        r"(Tensor\.)?(histogram\w*|hash_tensor|geometric_|cauchy_|log_normal_|segment_reduce|nonzero_static|frexp|ldexp_?"
-        r"|nextafter_?|gcd_?|lcm_?|bitwise_(left|right)_shift_?|renorm_?|dist|as_strided\w*|empty_strided|empty_permuted"
-        r"|new_empty_strided|cov|corrcoef|gradient|cumulative_trapezoid|trapz|trapezoid|logdet|matrix_exp|chain_matmul"
-        r"|index_reduce_?|put_?|masked_scatter_?|nan(mean|median|quantile|sum)|combinations|block_diag|binomial|poisson)",
-        "rare in the programs that this package is for",
-        _NUMPY,
+        r"(Tensor\.)?(histogramdd|hash_tensor|segment_reduce|nonzero_static|empty_permuted|empty_strided"
+        r"|new_empty_strided|gradient|binomial|poisson|frombuffer|unravel_index)",
+        _RARE,
+        "NumPy, by x.numpy() and from_numpy",
     ),
     (
-        r"\w*autocast\w*|amp\.\w+",
+        r"\w*autocast\w*",
         "float16 is not chosen by itself",
-        "the inert switches of tinygrad_mp.amp, or x.half()",
+        "autocast() of tinygrad_mp.amp, which does nothing, or x.half()",
     ),
     (
-        r"(Tensor\.)?(apply_|map_|map2_|reinforce|resize|resize_as|resize_|resize_as_|output_nr|is_pinned|is_same_size|grad_dtype"
-        r"|to_dlpack|is_inference|dim_order|retains_grad)",
+        r"(Tensor\.)?(reinforce|resize|resize_as|grad_dtype|index|to_dlpack)",
         _INTERNAL,
-        "a new tensor from the values",
+        "a new tensor from the values, x[...], or from_dlpack(x)",
+    ),
+    (
+        r"distributions\.(\w*Transform|identity_transform|biject_to|transform_to)",
+        "not among the transforms that most programs use",
+        "AffineTransform, ExpTransform, SigmoidTransform and their kin",
     ),
     (
         r"distributions\.\w+",
         "not among the distributions that most programs use",
-        "Normal, Bernoulli, Categorical, Uniform and MultivariateNormal",
+        "Gamma, Beta, Dirichlet, Normal and their kin, or a Distribution of your own",
     ),
-    (r"utils\.checkpoint\.\w+", "memory is not traded for time", "call the function itself"),
+    (r"utils\.checkpoint\.\w+", _INTERNAL, "checkpoint(), which calls the function"),
     (
-        r"[A-Z]\w*|are_\w+|init_num_threads|[gs]et_(deterministic|num_interop|flush|warn|float32|device|default_device|file)\w*"
-        r"|is_(deterministic|warn|anomaly|inference|storage|vulkan)\w*|use_deterministic_algorithms|unify_type_list|cpp"
-        r"|merge_type_from_type_comment|classproperty|compiled_with_\w+|profiler_\w+|thread_safe_generator|typename|memory_format"
-        r"|layout|random\.\w+|nn\.utils\.rnn\.\w+",
+        r"[A-Z]\w*|init_num_threads|set_anomaly_enabled|get_device_module|get_file_path|unify_type_list|cpp|classproperty"
+        r"|merge_type_from_type_comment|compiled_with_\w+|(random\.)?thread_safe_generator|legacy_contiguous_format",
         _INTERNAL,
         _NOTHING,
     ),

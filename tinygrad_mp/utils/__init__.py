@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 from tinygrad_mp.absent import missing
 
 if TYPE_CHECKING:
-    from tinygrad_mp.utils import data, tensorboard
+    from tinygrad_mp.utils import checkpoint, data, tensorboard
 
-__all__ = ["data", "tensorboard"]
+__all__ = ["checkpoint", "data", "tensorboard"]
 
 
 def __getattr__(name: str) -> Any:
