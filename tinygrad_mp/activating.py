@@ -223,7 +223,7 @@ def rrelu(
     tensor([-0.2000,  2.0000])
     """
     if lower > upper:
-        raise SettingError(f"rrelu: Lower bound {lower} should be less than or equal to the upper bound {upper}")
+        raise SettingError(f"rrelu: lower={lower} is above upper={upper}", fix="exchange them")
     if not training:
         return _run(activation.leaky_relu, inplace, input, (lower + upper) / 2)
     slopes = rand_like(input.detach()) * (upper - lower) + lower

@@ -47,7 +47,7 @@ FUNCTIONS: dict[str, str] = {
     "ops.comparison": "greater=gt greater_equal=ge less=lt less_equal=le not_equal=ne",
     "ops.counting": "argwhere bincount bucketize count_nonzero histc histogram nonzero searchsorted where",
     "ops.cumulative": "cummax cummin cumprod cumulative_trapezoid diff logcumsumexp trapezoid trapz=trapezoid",
-    "ops.decompositions": "cholesky cholesky_inverse cholesky_solve pinverse qr svd",
+    "ops.decompositions": "cholesky cholesky_inverse cholesky_solve qr svd",
     "ops.distances": "bilinear cosine_similarity pairwise_distance pdist",
     "ops.elementary": "fix=trunc",
     "ops.elementwise": "absolute=abs divide multiply=mul negative=neg sgn=sign subtract=scaled_sub true_divide=div",
@@ -63,6 +63,7 @@ FUNCTIONS: dict[str, str] = {
     "ops.piecewise": "celu hardshrink prelu selu threshold",
     "ops.point_distances": "cdist dist",
     "ops.products": "addbmm addmm addmv addr baddbmm chain_matmul cross ger inner kron tensordot trace vdot",
+    "ops.pseudo_inverses": "pinverse",
     "ops.quantiles": "nanquantile quantile",
     "ops.scatter_reductions": "scatter_reduce",
     "ops.scattering": """
@@ -105,7 +106,7 @@ METHODS: dict[str, str] = {
     "ops.comparison": "greater=gt greater_equal=ge less=lt less_equal=le not_equal=ne",
     "ops.counting": "argwhere bincount count_nonzero histc histogram nonzero where=tensor_where",
     "ops.cumulative": "cummax cummin cumprod diff logcumsumexp",
-    "ops.decompositions": "cholesky cholesky_inverse cholesky_solve pinverse qr svd",
+    "ops.decompositions": "cholesky cholesky_inverse cholesky_solve qr svd",
     "ops.elementary": "fix=trunc",
     "ops.elementwise": "sgn=sign",
     "ops.integers": """
@@ -120,6 +121,7 @@ METHODS: dict[str, str] = {
     "ops.piecewise": "hardshrink prelu",
     "ops.point_distances": "dist",
     "ops.products": "addbmm addmm addmv addr baddbmm cross ger inner kron trace vdot",
+    "ops.pseudo_inverses": "pinverse",
     "ops.quantiles": "nanquantile quantile",
     "ops.scatter_reductions": "scatter_reduce",
     "ops.scattering": """

@@ -7,7 +7,7 @@ from typing import Any
 from tinygrad_mp.absent import lookup
 from tinygrad_mp.errors import LinAlgError
 from tinygrad_mp.keywords import flexible
-from tinygrad_mp.ops import decompositions, inverses, joining, matrix_norms, products
+from tinygrad_mp.ops import decompositions, inverses, joining, matrix_norms, products, pseudo_inverses
 from tinygrad_mp.ops.linalg import matmul as _matmul
 
 cholesky = flexible(decompositions.linalg_cholesky)
@@ -19,15 +19,15 @@ eigh = flexible(decompositions.eigh)
 eigvalsh = flexible(decompositions.eigvalsh)
 inv = flexible(inverses.inv)
 inv_ex = flexible(inverses.inv_ex)
-lstsq = flexible(decompositions.lstsq)
+lstsq = flexible(pseudo_inverses.lstsq)
 matmul = flexible(_matmul)
 matrix_exp = flexible(matrix_norms.matrix_exp)
 matrix_norm = flexible(matrix_norms.matrix_norm)
 matrix_power = flexible(inverses.matrix_power)
-matrix_rank = flexible(decompositions.matrix_rank)
+matrix_rank = flexible(pseudo_inverses.matrix_rank)
 multi_dot = flexible(products.multi_dot)
 norm = flexible(matrix_norms.linalg_norm)
-pinv = flexible(decompositions.pinv)
+pinv = flexible(pseudo_inverses.pinv)
 qr = flexible(decompositions.linalg_qr)
 slogdet = flexible(inverses.linalg_slogdet)
 solve = flexible(inverses.solve)

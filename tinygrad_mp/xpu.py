@@ -1,31 +1,5 @@
-"""``xpu``: Intel's GPUs, which are not supported; scripts may ask."""
+"""``xpu``: Intel's GPUs, which are not supported; scripts may ask, and get the answers of :mod:`tinygrad_mp.mps`."""
 
-from __future__ import annotations
+from tinygrad_mp.mps import device_count, empty_cache, is_available, manual_seed, synchronize
 
 __all__ = ["device_count", "empty_cache", "is_available", "manual_seed", "synchronize"]
-
-
-def is_available() -> bool:
-    """False.
-
-    >>> is_available()
-    False
-    """
-    return False
-
-
-def device_count() -> int:
-    """0."""
-    return 0
-
-
-def manual_seed(seed: int) -> None:
-    """Nothing: there is no device."""
-
-
-def empty_cache() -> None:
-    """Nothing: there is no device."""
-
-
-def synchronize() -> None:
-    """Nothing: there is no device."""

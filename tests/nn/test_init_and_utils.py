@@ -98,7 +98,7 @@ def test_cut_normal_draws_have_the_right_distribution(limits: Any, mean: float, 
 
 
 def test_a_cut_far_from_the_mean_is_warned_of() -> None:
-    with pytest.warns(UserWarning, match="mean is more than 2 std"):
+    with pytest.warns(UserWarning, match="more than two standard deviations"):
         init.trunc_normal_(tg.zeros(3), 9.0, 1.0)
 
 

@@ -36,7 +36,9 @@ class Categorical(Distribution):
         one_of(probs, logits)
         name, given = ("probs", probs) if probs is not None else ("logits", logits)
         if given.ndim < 1:
-            raise SettingError(f"`{name}` parameter must be at least one-dimensional")
+            raise SettingError(
+                f"{name} has no axes: its last one counts the classes", fix="give it shape (..., classes)"
+            )
         if probs is not None:
             self._param = vars(self)["probs"] = probs / probs.sum(-1, keepdim=True)
         else:

@@ -6,14 +6,13 @@ import math
 from typing import Any
 
 from tinygrad_mp.creation import full
-from tinygrad_mp.distributions import constraints
-from tinygrad_mp.distributions.distribution import Distribution, arguments
-from tinygrad_mp.distributions.utils import broadcast_all, open_uniforms
+from tinygrad_mp.distributions.location_scale import LocationScale
+from tinygrad_mp.distributions.utils import open_uniforms
 
 __all__ = ["Cauchy"]
 
 
-class Cauchy(Distribution):
+class Cauchy(LocationScale):
     """The ratio of two normal numbers, moved to ``loc`` and stretched by ``scale``; it has no mean.
 
     >>> import tinygrad_mp as tg
@@ -21,21 +20,9 @@ class Cauchy(Distribution):
     tensor(-1.8379)
     """
 
-    arg_constraints = arguments(loc=constraints.real, scale=constraints.positive)
-    support = constraints.real
-    has_rsample = True
-
-    def __init__(self, loc: Any, scale: Any, validate_args: bool | None = None) -> None:
-        self.loc, self.scale = broadcast_all(loc, scale)
-        super().__init__(self.loc.shape, validate_args=validate_args)
-
     @property
     def mean(self) -> Any:
         return full(self._batch_shape, float("nan"), dtype=self.loc.dtype, device=self.loc.device)
-
-    @property
-    def mode(self) -> Any:
-        return self.loc
 
     @property
     def variance(self) -> Any:

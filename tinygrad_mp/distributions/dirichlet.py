@@ -29,7 +29,9 @@ class Dirichlet(Distribution):
 
     def __init__(self, concentration: Any, validate_args: bool | None = None) -> None:
         if concentration.ndim < 1:
-            raise SettingError("`concentration` parameter must be at least one-dimensional")
+            raise SettingError(
+                "concentration has no axes: its last one counts the parts", fix="give it shape (..., parts)"
+            )
         self.concentration = concentration
         super().__init__(concentration.shape[:-1], concentration.shape[-1:], validate_args)
 

@@ -65,8 +65,8 @@ class Distribution:
             value = getattr(self, name)
             if not bool(constraint.check(value).all()):
                 raise SettingError(
-                    f"Expected parameter {name} ({_what(value)}) of distribution {self!r} to satisfy the constraint "
-                    f"{constraint!r}, but found invalid values:\n{_shown(value)}"
+                    f"{type(self).__name__}: {name} ({_what(value)}) must be {constraint!r}; it is\n{_shown(value)}",
+                    fix="correct it, or pass validate_args=False",
                 )
 
     # --- shapes -------------------------------------------------------------------------------------------------------
@@ -165,7 +165,10 @@ class Distribution:
 
     def _validate_sample(self, value: Any) -> None:
         if not isinstance(value, TensorBase):
-            raise SettingError(f"the value argument to log_prob must be a Tensor, not a {type(value).__name__}")
+            raise SettingError(
+                f"{type(self).__name__}: the value is a {type(value).__name__}, not a tensor",
+                fix="make it one: tensor(value)",
+            )
         found, wanted = value.array.shape, (*self._batch_shape, *self._event_shape)
         ndim = len(self._event_shape)
         if ndim and found[len(found) - ndim :] != tuple(self._event_shape):
@@ -177,8 +180,8 @@ class Distribution:
             return
         if not bool(self.support.check(value).all()):
             raise SettingError(
-                f"Expected value argument ({_what(value)}) to be within the support ({self.support!r}) of the "
-                f"distribution {self!r}, but found invalid values:\n{_shown(value)}"
+                f"{self!r}: a value ({_what(value)}) must be {self.support!r}; it is\n{_shown(value)}",
+                fix="correct it, or pass validate_args=False",
             )
 
     def __repr__(self) -> str:

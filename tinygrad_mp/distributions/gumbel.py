@@ -5,16 +5,15 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from tinygrad_mp.distributions import constraints
-from tinygrad_mp.distributions.distribution import Distribution, arguments
-from tinygrad_mp.distributions.utils import broadcast_all, open_uniforms
+from tinygrad_mp.distributions.location_scale import LocationScale
+from tinygrad_mp.distributions.utils import open_uniforms
 
 __all__ = ["Gumbel"]
 
 _EULER = 0.57721566490153286060651209008240243
 
 
-class Gumbel(Distribution):
+class Gumbel(LocationScale):
     """The largest of many draws, in the limit.
 
     >>> import tinygrad_mp as tg
@@ -22,21 +21,9 @@ class Gumbel(Distribution):
     tensor(-1.)
     """
 
-    arg_constraints = arguments(loc=constraints.real, scale=constraints.positive)
-    support = constraints.real
-    has_rsample = True
-
-    def __init__(self, loc: Any, scale: Any, validate_args: bool | None = None) -> None:
-        self.loc, self.scale = broadcast_all(loc, scale)
-        super().__init__(self.loc.shape, validate_args=validate_args)
-
     @property
     def mean(self) -> Any:
         return self.loc + self.scale * _EULER
-
-    @property
-    def mode(self) -> Any:
-        return self.loc
 
     @property
     def stddev(self) -> Any:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from tinygrad_mp.distributions import constraints
-from tinygrad_mp.distributions.distribution import Distribution, arguments
-from tinygrad_mp.distributions.utils import broadcast_all, open_uniforms
+from tinygrad_mp.distributions.location_scale import LocationScale
+from tinygrad_mp.distributions.utils import open_uniforms
 
 __all__ = ["Laplace"]
 
 
-class Laplace(Distribution):
+class Laplace(LocationScale):
     """Exponential to both sides of ``loc``, with mean distance ``scale``.
 
     >>> import tinygrad_mp as tg
@@ -19,20 +18,8 @@ class Laplace(Distribution):
     tensor(-1.6931)
     """
 
-    arg_constraints = arguments(loc=constraints.real, scale=constraints.positive)
-    support = constraints.real
-    has_rsample = True
-
-    def __init__(self, loc: Any, scale: Any, validate_args: bool | None = None) -> None:
-        self.loc, self.scale = broadcast_all(loc, scale)
-        super().__init__(self.loc.shape, validate_args=validate_args)
-
     @property
     def mean(self) -> Any:
-        return self.loc
-
-    @property
-    def mode(self) -> Any:
         return self.loc
 
     @property

@@ -54,17 +54,17 @@ class MultivariateNormal(Distribution):
         validate_args: bool | None = None,
     ) -> None:
         if loc.ndim < 1:
-            raise SettingError("loc must be at least one-dimensional")
+            raise SettingError("loc has no axes: its last one is the event", fix="give it shape (..., size)")
         given = [
             (name, matrix)
             for name, matrix in zip(_MATRICES, (covariance_matrix, precision_matrix, scale_tril), strict=True)
             if matrix is not None
         ]
         if len(given) != 1:
-            raise SettingError("Exactly one of covariance_matrix or precision_matrix or scale_tril may be specified")
+            raise SettingError(f"MultivariateNormal takes one of {', '.join(_MATRICES)}, not {len(given)} of them")
         ((name, matrix),) = given
         if matrix.ndim < 2:
-            raise SettingError(f"{name} must be at least two-dimensional, with optional leading batch dimensions")
+            raise SettingError(f"{name} has shape {tuple(matrix.shape)}, not (..., size, size)")
         batch = numpy.broadcast_shapes(matrix.shape[:-2], loc.shape[:-1])
         size = loc.shape[-1:]
         self.loc = loc.expand((*batch, *size))

@@ -5,14 +5,13 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from tinygrad_mp.distributions import constraints
-from tinygrad_mp.distributions.distribution import Distribution, arguments
-from tinygrad_mp.distributions.utils import broadcast_all, normals
+from tinygrad_mp.distributions.location_scale import LocationScale
+from tinygrad_mp.distributions.utils import normals
 
 __all__ = ["Normal"]
 
 
-class Normal(Distribution):
+class Normal(LocationScale):
     """The normal distribution with mean ``loc`` and standard deviation ``scale``, numbers or tensors.
 
     >>> import tinygrad_mp as tg
@@ -21,20 +20,8 @@ class Normal(Distribution):
     (tensor([-1.6121, -2.1121]), tensor(0.5000))
     """
 
-    arg_constraints = arguments(loc=constraints.real, scale=constraints.positive)
-    support = constraints.real
-    has_rsample = True
-
-    def __init__(self, loc: Any, scale: Any, validate_args: bool | None = None) -> None:
-        self.loc, self.scale = broadcast_all(loc, scale)
-        super().__init__(self.loc.shape, validate_args=validate_args)
-
     @property
     def mean(self) -> Any:
-        return self.loc
-
-    @property
-    def mode(self) -> Any:
         return self.loc
 
     @property

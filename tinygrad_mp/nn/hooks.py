@@ -186,8 +186,8 @@ class _Backward:
     def watch_output(self, output: Any) -> Any:
         if not isinstance(output, (TensorBase, tuple)):
             warnings.warn(
-                "For backward hooks to be called, module output should be a Tensor or a tuple of Tensors "
-                f"but received {type(output)}",
+                f"backward hooks see a module's tensor or tuple of tensors; this one returned {type(output).__name__}, "
+                "so they are not called",
                 stacklevel=4,
             )
             return output

@@ -125,8 +125,8 @@ def trunc_normal_(
     """
     if mean < a - 2 * std or mean > b + 2 * std:
         warnings.warn(
-            "mean is more than 2 std from [a, b] in nn.init.trunc_normal_. The distribution of values may be "
-            "incorrect.",
+            f"trunc_normal_: the mean {mean} lies more than two standard deviations outside of [{a}, {b}]; what is "
+            "drawn there may not be quite normal",
             stacklevel=2,
         )
     inside = (math.erf((b - mean) / std / math.sqrt(2)) - math.erf((a - mean) / std / math.sqrt(2))) / 2
@@ -231,9 +231,7 @@ def _old(function: Callable[..., Any]) -> Callable[..., Any]:
 
     @wraps(function)
     def call(*args: Any, **kwargs: Any) -> Any:
-        warnings.warn(
-            f"`nn.init.{name[:-1]}` is now deprecated in favor of `nn.init.{name}`.", FutureWarning, stacklevel=2
-        )
+        warnings.warn(f"nn.init.{name[:-1]} is an old name: write nn.init.{name}", FutureWarning, stacklevel=2)
         return function(*args, **kwargs)
 
     call.__doc__ = f"The old name of :func:`{name}`."

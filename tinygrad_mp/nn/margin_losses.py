@@ -161,4 +161,4 @@ class TripletMarginWithDistanceLoss(_MarginLoss):
 
 def _require_margin(name: str, margin: float) -> None:
     if margin <= 0:
-        raise SettingError(f"{name}: expected margin to be greater than 0, got {margin} instead")
+        raise SettingError(f"{name}: margin={margin} is not above 0")

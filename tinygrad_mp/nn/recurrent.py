@@ -81,8 +81,7 @@ class RNNBase(Module):
             raise SettingError(f"{name}: only an LSTM has a projection", fix="leave proj_size out")
         if dropout > 0 and num_layers == 1:
             warnings.warn(
-                "dropout option adds dropout after all but last recurrent layer, so non-zero dropout expects "
-                f"num_layers greater than 1, but got dropout={dropout} and num_layers={num_layers}",
+                f"{name}: dropout={dropout} has no effect, as it stands between layers and there is one",
                 stacklevel=2,
             )
         width, gates = self.proj_size or self.hidden_size, _GATES[mode] * self.hidden_size

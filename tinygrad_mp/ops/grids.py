@@ -20,10 +20,7 @@ from tinygrad_mp.tape import wrap
 
 __all__ = ["affine_grid", "grid_sample"]
 
-_CHANGED = (
-    "Default grid_sample and affine_grid behavior has changed to align_corners=False since 1.3.0. Please specify "
-    "align_corners=True if the old behavior is desired."
-)
+_CHANGED = "align_corners is not given and taken to be False, which was True in old versions of PyTorch: say which"
 
 
 def affine_grid(theta: Any, size: Sequence[int], align_corners: bool | None = None) -> Any:

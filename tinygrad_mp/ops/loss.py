@@ -74,7 +74,9 @@ def cross_entropy(
     axis = _class_axis(name, input, target, weight)
     if target.dtype.kind == "f":
         if ignore_index >= 0:
-            raise SettingError(f"{name}: ignore_index is not supported for floating point target", fix="leave it out")
+            raise SettingError(
+                f"{name}: ignore_index={ignore_index} beside a target of probabilities", fix="leave it out"
+            )
         return _soft_cross_entropy(input, target, weight, axis, reduction, label_smoothing)
     labels, counted = _read_labels(name, input, target, axis, ignore_index)
     if weight is None and counted is None and not label_smoothing and input.ndim == 2:

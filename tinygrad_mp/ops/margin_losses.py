@@ -377,7 +377,7 @@ def triplet_margin_with_distance_loss(
 
 def _require_margin(name: str, margin: float) -> None:
     if margin <= 0:
-        raise SettingError(f"{name}: margin must be greater than 0, got {margin}")
+        raise SettingError(f"{name}: margin={margin} is not above 0")
 
 
 def _of_triplets(

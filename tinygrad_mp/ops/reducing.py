@@ -28,7 +28,7 @@ def settled(
         warnings.warn(old, UserWarning, stacklevel=3)
     if reduction not in allowed:
         known = ", ".join(f'"{one}"' for one in allowed)
-        raise SettingError(f"{name}: {reduction!r} is not a valid value for reduction", fix=f"use one of {known}")
+        raise SettingError(f"{name}: unknown reduction {reduction!r}", fix=f"use one of {known}")
     return reduction
 
 
