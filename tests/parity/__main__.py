@@ -11,7 +11,7 @@ from tests.parity.databases import MODULES, OPS, OPTIMIZERS, torch
 from tests.parity.judging import KINDS, Tally
 from tests.parity.modules import COMMON_MODULES, run_module
 from tests.parity.op_names import COMMON_OPS
-from tests.parity.ops import run_op
+from tests.parity.ops import FORMS, run_op
 from tests.parity.optimizers import NAMED_BY_ISSUE_C, run_optimizer
 
 
@@ -63,11 +63,17 @@ def main() -> int:
     parser.add_argument("--limit", type=int, help="samples of each entry, at most")
     parser.add_argument("--dtype", help="float64 (default), float32, int64, ...")
     parser.add_argument("--sample", type=int, help="only the sample of this number")
+    parser.add_argument("--form", choices=FORMS, default="function", help="how the ops are called")
     parser.add_argument("-v", "--verbose", action="count", default=0, help="show notes; twice: all of them")
     options = parser.parse_args()
     dtype = None if options.dtype is None else getattr(torch, options.dtype)
     runs = [
-        ("ops", OPS, COMMON_OPS, lambda name: run_op(name, limit=options.limit, dtype=dtype, only=options.sample)),
+        (
+            "ops",
+            OPS,
+            COMMON_OPS,
+            lambda name: run_op(name, limit=options.limit, dtype=dtype, only=options.sample, form=options.form),
+        ),
         ("modules", MODULES, COMMON_MODULES, run_module),
         ("optimizers", OPTIMIZERS, NAMED_BY_ISSUE_C, run_optimizer),
     ]

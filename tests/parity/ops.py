@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import functools
 import inspect
 import types
 import warnings
@@ -25,11 +26,40 @@ RANDOM = {
 """Of these only shapes and dtypes are compared: the generators differ."""
 
 
-def our_function(op: Any) -> Callable[..., Any]:
-    """What we have for an entry of ``op_db``."""
+FORMS = ("function", "method", "in place")
+
+
+def their_function(op: Any, form: str) -> Callable[..., Any] | None:
+    """A form of an entry of ``op_db``; None where PyTorch has none."""
+    if form == "function":
+        return op.op  # type: ignore[no-any-return]
+    found = op.method_variant if form == "method" else op.inplace_variant
+    return found if form == "method" or found is None else _on_a_copy(found)
+
+
+def _on_a_copy(function: Callable[..., Any]) -> Callable[..., Any]:
+    return lambda x, *args, **kwargs: function(x.clone(), *args, **kwargs)
+
+
+def our_function(op: Any, form: str = "function") -> Callable[..., Any]:
+    """What we have for a form of an entry of ``op_db``."""
+    if form != "function":
+        found = _our_variant(op.method_variant if form == "method" else op.inplace_variant)
+        return found if form == "method" else _on_a_copy(found)
     if isinstance(op.op, types.FunctionType) and op.op.__module__.startswith("torch.testing"):
         return rebound(op.op)
     return find(op.name)
+
+
+def _our_variant(theirs: Any) -> Callable[..., Any]:
+    if isinstance(theirs, functools.partial):
+        return functools.partial(ours(theirs.func), **theirs.keywords)
+    if theirs.__name__ == "<lambda>":
+        return rebound(theirs)
+    found = getattr(tg.Tensor, theirs.__name__, None)
+    if found is None:
+        raise MissingError(f"Tensor.{theirs.__name__}")
+    return found  # type: ignore[no-any-return]
 
 
 def samples_of(op: Any, dtype: Any) -> list[Any]:
@@ -41,35 +71,40 @@ def samples_of(op: Any, dtype: Any) -> list[Any]:
         return list(op.sample_inputs("cpu", dtype, requires_grad=needs_grad))
 
 
-def run_op(key: str, *, limit: int | None = None, dtype: Any = None, only: int | None = None) -> Tally:
-    """Compare the samples of an entry, and its bad inputs unless ``only`` one sample is asked for."""
+def run_op(
+    key: str, *, limit: int | None = None, dtype: Any = None, only: int | None = None, form: str = "function"
+) -> Tally:
+    """Compare the samples of an entry, and its bad inputs unless ``only`` one sample is asked for.
+
+    ``form`` is one of FORMS.
+    """
     op = OPS[key]
     tally = Tally(key)
     if dtype is None:
         choices = (torch.float64, torch.float32, torch.int64, torch.bool)
         dtype = next((one for one in choices if one in op.supported_dtypes("cpu")), None)
-    if dtype is None or dtype not in op.supported_dtypes("cpu"):
+    if dtype is None or dtype not in op.supported_dtypes("cpu") or their_function(op, form) is None:
         return tally
     for number, sample in spread(samples_of(op, dtype), limit):
         if only in (None, number):
-            _run_sample(tally, op, number, sample)
-    if only is None and dtype == torch.float64 and op.error_inputs_func is not None:
+            _run_sample(tally, op, number, sample, form)
+    if only is None and form == "function" and dtype == torch.float64 and op.error_inputs_func is not None:
         _run_bad_inputs(tally, op)
     return tally
 
 
-def _run_sample(tally: Tally, op: Any, number: int, sample: Any) -> None:
+def _run_sample(tally: Tally, op: Any, number: int, sample: Any, form: str) -> None:
     inputs, kwargs = (sample.input, *sample.args), dict(sample.kwargs)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         theirs = copy_of((inputs, kwargs))
         try:
-            expected = _as_meant(op, op.op)(*theirs[0], **theirs[1])
+            expected = _as_meant(op, their_function(op, form))(*theirs[0], **theirs[1])
         except Exception:
             return  # not a sample that PyTorch accepts
         label = f"#{number} {describe(inputs, kwargs)}"
         try:
-            _judge(op, sample, (inputs, kwargs), theirs, expected)
+            _judge(op, sample, (inputs, kwargs), theirs, expected, form)
         except WrongError as error:
             tally.add("wrong", f"{label}: {error}")
         except (MissingError, LeftOutError) as error:
@@ -80,8 +115,8 @@ def _run_sample(tally: Tally, op: Any, number: int, sample: Any) -> None:
             tally.add("passed")
 
 
-def _judge(op: Any, sample: Any, given: Any, theirs: Any, expected: Any) -> None:
-    function = _as_meant(op, our_function(op))
+def _judge(op: Any, sample: Any, given: Any, theirs: Any, expected: Any, form: str) -> None:
+    function = _as_meant(op, our_function(op, form))
     if any(one.is_complex() or one.layout != torch.strided for one in tensors_in(expected)):
         raise LeftOutError("a complex or sparse result")
     mine = ours(given)

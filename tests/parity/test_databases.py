@@ -83,6 +83,13 @@ def test_an_op_never_gives_another_value_than_pytorch(name: str) -> None:
     assert not tally.counts["wrong"], "\n".join(tally.notes)
 
 
+@pytest.mark.parametrize("form", ["method", "in place"])
+def test_methods_and_in_place_forms_give_what_pytorch_gives(form: str) -> None:
+    tallies = [run_op(name, limit=4, form=form) for name in ENTRIES]
+    assert not sum(one.counts["wrong"] for one in tallies), [one.notes for one in tallies if one.counts["wrong"]]
+    assert share_passed(tallies) >= 0.95
+
+
 @pytest.mark.parametrize("name", COMMON_MODULES)
 def test_a_module_never_gives_another_value_than_pytorch(name: str) -> None:
     tally = tally_of(run_module, name)
