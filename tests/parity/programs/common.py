@@ -12,6 +12,11 @@ def draw(torch: Any, seed: int, *shape: int) -> Any:
     return torch.tensor(numpy.random.default_rng(seed).standard_normal(shape), dtype=torch.get_default_dtype())
 
 
+def normal(torch: Any, *shape: int, seed: int = 0) -> Any:
+    """Normal numbers in float32."""
+    return torch.tensor(numpy.random.default_rng(seed).standard_normal(shape).astype("float32"))
+
+
 def labels(torch: Any, seed: int, classes: int, *shape: int) -> Any:
     """Class labels."""
     return torch.from_numpy(numpy.random.default_rng(seed).integers(0, classes, shape))
