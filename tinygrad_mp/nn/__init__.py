@@ -1,5 +1,8 @@
 """Layers, containers and losses, under PyTorch's names."""
 
+from importlib import import_module
+from typing import Any
+
 from tinygrad_mp.absent import lookup
 from tinygrad_mp.nn import functional, init, utils
 from tinygrad_mp.nn.activations import (
@@ -312,4 +315,11 @@ __all__ = [
     "utils",
 ]
 
-__getattr__ = lookup("nn")
+_missing = lookup("nn")
+
+
+def __getattr__(name: str) -> Any:
+    """Import these when they are first asked for: few programs look for layers there."""
+    if name == "modules":
+        return import_module("tinygrad_mp.nn.modules")
+    return _missing(name)
