@@ -52,7 +52,10 @@ def test_a_quick_run_learns(name, quick):
     assert_it_learns(finished)
 
 
-@pytest.mark.slow
+@pytest.mark.skipif(
+    os.environ.get("TINYGRAD_MP_EXAMPLES_ON_PYTORCH") != "1",
+    reason="minutes in all; set TINYGRAD_MP_EXAMPLES_ON_PYTORCH=1, as .ci/run does",
+)
 @every_example
 def test_the_program_is_pytorchs_but_for_its_import_lines(name, tmp_path):
     pytest.importorskip("torch", reason="needs PyTorch")
