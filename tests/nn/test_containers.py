@@ -108,3 +108,44 @@ def test_an_index_out_of_range_is_refused(index: int) -> None:
         net[index]
     with pytest.raises(IndexError):
         del net[index]
+
+
+def test_a_parameter_list_takes_what_pytorchs_takes(parity: Any) -> None:
+    def program(t: Any) -> Any:
+        held = t.nn.ParameterList([t.ones(2), "name", None, t.nn.Parameter(t.zeros(1))])
+        found: list[Any] = [repr(held).replace(" ", ""), list(held.state_dict()), len(held), held[1], held[-2]]
+        held[1] = t.ones(3)
+        held.append({"a": 1})
+        held += [t.ones(1)]
+        found += [
+            [name for name, _ in held.named_parameters()],
+            held[0],
+            held[4],
+            list(held[4:5]),
+            held[1].requires_grad,
+        ]
+        found.append([type(one).__name__ for one in held[::2]])
+        for wrong in (t.ones(2), 3):
+            try:
+                held.extend(wrong)
+            except TypeError:
+                found.append("refused")
+        try:
+            held()
+        except RuntimeError:
+            found.append("not called")
+        return found
+
+    assert program(tg) == program(parity.torch)
+
+
+def test_a_parameter_list_keeps_its_values_in_order_when_entries_go_and_come() -> None:
+    held = nn.ParameterList([tg.ones(1), "a", tg.ones(2)])
+    held.insert(0, "first")
+    del held[1]
+    assert [one if isinstance(one, str) else tuple(one.shape) for one in held] == ["first", "a", (2,)]
+    assert held.pop() is not None
+    assert list(held.parameters()) == []
+    with pytest.raises(TypeError, match="ModuleList"):
+        held.append(nn.ReLU())
+    assert list(held) == ["first", "a"]

@@ -293,3 +293,66 @@ def test_what_has_no_shape_yet_says_so_and_gets_one() -> None:
     other.weight, other.mean = nn.UninitializedParameter(), None
     other.load_state_dict({"weight": tg.ones(4)}, strict=False)
     assert other.weight.tolist() == [1.0] * 4
+
+
+def test_hooks_on_all_modules_come_before_those_of_one_as_in_pytorch(parity: Any) -> None:
+    def program(t: Any, nn: Any) -> Any:
+        log: list[Any] = []
+        everywhere = nn.modules.module
+        x = t.tensor([-1.0, 2.0], dtype=t.float64, requires_grad=True)
+        net = nn.Sequential(nn.ReLU(), nn.Tanh())
+        own = [
+            net[0].register_forward_pre_hook(lambda m, args: log.append("own pre")),
+            net[0].register_forward_hook(lambda m, args, out: log.append("own")),
+            net[0].register_full_backward_hook(lambda m, into, out: log.append("own backward")),
+        ]
+        hooks = [
+            everywhere.register_module_forward_pre_hook(lambda m, args: (args[0] * 2,)),
+            everywhere.register_module_forward_pre_hook(lambda m, args: log.append(type(m).__name__)),
+            everywhere.register_module_forward_hook(lambda m, args, out: log.append(seen(out))),
+            everywhere.register_module_forward_hook(lambda m, args, kwargs, out: out + 1, with_kwargs=True),
+            everywhere.register_module_full_backward_pre_hook(lambda m, out: log.append(("pre", seen(out)))),
+            everywhere.register_module_full_backward_hook(lambda m, into, out: log.append((seen(into), seen(out)))),
+        ]
+        net(x).sum().backward()
+        for hook in (*hooks, *own):
+            hook.remove()
+        length = len(log)
+        log.append(seen(net(x)))
+        return log, length, seen(x.grad)
+
+    both(parity, program)
+
+
+def test_an_always_called_hook_on_all_modules_is_called_after_an_error() -> None:
+    calls: list[Any] = []
+    hook = nn.modules.module.register_module_forward_hook(lambda m, args, out: calls.append(out), always_call=True)
+    with hook, pytest.raises(tg.ShapeError):
+        nn.Linear(2, 2)(tg.ones(3))
+    assert calls == [None]
+
+
+def test_a_state_says_the_versions_of_its_modules_and_loading_shows_them(parity: Any) -> None:
+    def program(t: Any, nn: Any) -> Any:
+        versions = []
+
+        class Old(nn.Linear):
+            _version = 3
+
+            def _load_from_state_dict(self, state: Any, prefix: str, local_metadata: Any, *rest: Any) -> None:
+                versions.append((prefix, local_metadata.get("version")))
+                super()._load_from_state_dict(state, prefix, local_metadata, *rest)
+
+        net = nn.Sequential(Old(2, 2), nn.Sequential(nn.BatchNorm1d(2)))
+        state = net.state_dict()
+        net.load_state_dict(state)
+        net.load_state_dict(dict(state))
+        return versions, {path: dict(entry) for path, entry in state._metadata.items()}
+
+    both(parity, program)
+
+
+def test_a_state_with_versions_is_saved_and_loaded(tmp_path: Any) -> None:
+    net = nn.Sequential(nn.BatchNorm1d(2))
+    tg.save(net.state_dict(), tmp_path / "state")
+    nn.Sequential(nn.BatchNorm1d(2)).load_state_dict(tg.load(tmp_path / "state"))

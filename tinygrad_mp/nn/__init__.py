@@ -1,10 +1,10 @@
 """Layers, containers and losses, under PyTorch's names."""
 
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from tinygrad_mp.absent import lookup
-from tinygrad_mp.nn import functional, init, utils
+from tinygrad_mp.absent import missing
+from tinygrad_mp.nn import functional, init, parameter, utils
 from tinygrad_mp.nn.activations import (
     ELU,
     GELU,
@@ -149,6 +149,9 @@ from tinygrad_mp.nn.transformer import (
     TransformerEncoderLayer,
 )
 from tinygrad_mp.nn.unpooling import Fold, LPPool1d, LPPool2d, LPPool3d, MaxUnpool1d, MaxUnpool2d, MaxUnpool3d, Unfold
+
+if TYPE_CHECKING:
+    from tinygrad_mp.nn import modules
 
 __all__ = [
     "CELU",
@@ -312,14 +315,14 @@ __all__ = [
     "ZeroPad3d",
     "functional",
     "init",
+    "modules",
+    "parameter",
     "utils",
 ]
 
-_missing = lookup("nn")
-
 
 def __getattr__(name: str) -> Any:
-    """Import these when they are first asked for: few programs look for layers there."""
+    """Import ``modules``, the layers once more, when it is first asked for."""
     if name == "modules":
         return import_module("tinygrad_mp.nn.modules")
-    return _missing(name)
+    raise missing("nn", name)

@@ -25,7 +25,8 @@ class _Numbered(Module):
         registry: dict[str, Any] = self.__dict__[self._registry]
         entries = list(entries)
         registry.clear()
-        registry.update((str(number), entry) for number, entry in enumerate(entries))
+        for number, entry in enumerate(entries):
+            self._put(str(number), entry)
 
     def _name(self, index: Any) -> str:
         names: list[str] = list(self.__dict__[self._registry])
@@ -33,6 +34,9 @@ class _Numbered(Module):
         if not -len(names) <= position < len(names):
             raise IndexRangeError(f"index {position} is out of range for a {type(self).__name__} of {len(names)}")
         return names[position]
+
+    def _put(self, name: str, entry: Any) -> None:
+        self.__dict__[self._registry][name] = self._check(entry)
 
     def _check(self, entry: Any) -> Any:
         """``entry`` if it may be held, otherwise an error."""
@@ -53,14 +57,15 @@ class _Numbered(Module):
             part = type(self).__new__(type(self))
             Module.__init__(part)
             part.training = self.training
-            part.__dict__[self._registry].update(list(self.__dict__[self._registry].items())[index])
-            if not isinstance(self, Sequential):
-                part._refill(part._entries())
+            if isinstance(self, Sequential):  # its names stay
+                part.__dict__[self._registry].update(list(self.__dict__[self._registry].items())[index])
+            else:
+                part._refill(self._entries()[index])
             return part
         return self.__dict__[self._registry][self._name(index)]
 
     def __setitem__(self, index: int, entry: Any) -> None:
-        self.__dict__[self._registry][self._name(index)] = self._check(entry)
+        self._put(self._name(index), entry)
 
     def __delitem__(self, index: int | slice) -> None:
         entries = self._entries()
@@ -85,9 +90,10 @@ class _Numbered(Module):
         if not -len(entries) <= index <= len(entries):
             raise IndexRangeError(f"index {index} is out of range for a {type(self).__name__} of {len(entries)}")
         if index == len(entries):  # names given in an OrderedDict stay
-            self.__dict__[self._registry][str(index)] = self._check(module)
+            self._put(str(index), module)
         else:
-            entries.insert(index, self._check(module))
+            self._check(module)
+            entries.insert(index, module)
             self._refill(entries)
         return self
 
@@ -180,6 +186,15 @@ class ModuleList(_Numbered):
 class ParameterList(_Numbered):
     """A list of parameters, registered as a list attribute would not be. Tensors become parameters.
 
+    Parameters
+    ----------
+    values : iterable, optional
+        Other objects are kept too, unregistered.
+
+    Errors
+    ------
+    TypeError for a module, which belongs into a :class:`ModuleList`.
+
     >>> from tinygrad_mp import nn, ones
     >>> nn.ParameterList([ones(2), ones(2, 3)])
     ParameterList(
@@ -189,18 +204,48 @@ class ParameterList(_Numbered):
     """
 
     _registry = "_parameters"
+    _others: dict[str, Any]  # by name, what is no parameter
 
     def __init__(self, values: Iterable[Any] | None = None) -> None:
         super().__init__()
-        self.extend(values or ())
+        self.__dict__["_others"] = {}
+        self.extend(() if values is None else values)
+
+    def _entries(self) -> list[Any]:
+        return [self._others.get(name, entry) for name, entry in self._parameters.items()]
+
+    def __getitem__(self, index: Any) -> Any:
+        entry = super().__getitem__(index)
+        return self._others.get(self._name(index)) if entry is None else entry
+
+    def _refill(self, entries: Iterable[Any]) -> None:
+        self.__dict__["_others"] = {}
+        super()._refill(entries)
+
+    def _put(self, name: str, entry: Any) -> None:
+        self._others.pop(name, None)
+        super()._put(name, entry)
+        if self._parameters[name] is None:  # which keeps the place
+            self._others[name] = entry
 
     def _check(self, entry: Any) -> Any:
-        if not isinstance(entry, Tensor):
-            raise TypeError(f"ParameterList holds parameters, not a {type(entry).__name__}")
-        return entry if isinstance(entry, Parameter) else Parameter(entry)
+        if isinstance(entry, Module):
+            raise TypeError(f"ParameterList holds no modules, and this is a {type(entry).__name__}: use a ModuleList")
+        return entry if isinstance(entry, Parameter) else Parameter(entry) if isinstance(entry, Tensor) else None
+
+    def extend(self, modules: Iterable[Any]) -> Self:
+        """Add several values at the end. Returns self. TypeError for a tensor, which is one value."""
+        if isinstance(modules, Tensor) or not isinstance(modules, Iterable):
+            raise TypeError(f"ParameterList.extend takes an iterable of values, not a {type(modules).__name__}")
+        return super().extend(modules)
 
     def _child_lines(self) -> list[str]:
-        return [f"  ({i}): {shown(entry, f'torch.{entry.array.dtype}')}" for i, entry in enumerate(self)]
+        return [
+            f"  ({i}): {shown(entry, f'torch.{entry.array.dtype}')}"
+            if isinstance(entry, Tensor)
+            else f"  ({i}): Object of type: {type(entry).__name__}"
+            for i, entry in enumerate(self)
+        ]
 
 
 def shown(entry: Any, kind: str) -> str:

@@ -14,7 +14,7 @@ from tinygrad_mp.nn.module import Module
 from tinygrad_mp.nn.parameter import Parameter
 
 
-class _Convolution(Module):
+class _ConvNd(Module):
     """What the four layers share: settings, a weight, perhaps a bias, and how they start."""
 
     weight: Parameter
@@ -99,7 +99,7 @@ class _Convolution(Module):
         return ", ".join(shown)
 
 
-class _Forward(_Convolution):
+class _Forward(_ConvNd):
     transposed = False
 
     def __init__(
@@ -120,11 +120,15 @@ class _Forward(_Convolution):
         super().__init__(in_channels, out_channels, *sizes, groups, bias, padding_mode, device, dtype)
 
     def forward(self, input: Any) -> Any:
+        return self._conv_forward(input, self.weight, self.bias)
+
+    def _conv_forward(self, input: Any, weight: Any, bias: Any) -> Any:
+        """What subclasses of PyTorch's layers call with a weight of their own."""
         padding: Any = self.padding
         if self.padding_mode != "zeros":
             input, padding = F.pad(input, self._around(), self.padding_mode), 0
         compute = (F.conv1d, F.conv2d, F.conv3d)[self.axes - 1]
-        return compute(input, self.weight, self.bias, self.stride, padding, self.dilation, self.groups)
+        return compute(input, weight, bias, self.stride, padding, self.dilation, self.groups)
 
     def _around(self) -> tuple[int, ...]:
         """What to pad with before and after each axis, the last axis first."""
@@ -138,7 +142,7 @@ class _Forward(_Convolution):
         return tuple(width for pair in reversed(pairs) for width in pair)
 
 
-class _Transposed(_Convolution):
+class _ConvTransposeNd(_ConvNd):
     transposed = True
 
     def __init__(
@@ -231,7 +235,7 @@ class Conv1d(_Forward):
     axes = 1
 
 
-class ConvTranspose2d(_Transposed):
+class ConvTranspose2d(_ConvTransposeNd):
     """The transpose of a convolution: every entry of x adds a multiple of the filters to its window.
 
     Parameters
@@ -263,7 +267,7 @@ class ConvTranspose2d(_Transposed):
     axes = 2
 
 
-class ConvTranspose1d(_Transposed):
+class ConvTranspose1d(_ConvTransposeNd):
     """As :class:`ConvTranspose2d`, along one axis.
 
     >>> from tinygrad_mp import nn, ones
@@ -285,7 +289,7 @@ class Conv3d(_Forward):
     axes = 3
 
 
-class ConvTranspose3d(_Transposed):
+class ConvTranspose3d(_ConvTransposeNd):
     """As :class:`ConvTranspose2d`, for volumes.
 
     >>> from tinygrad_mp import nn, ones

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from tinygrad_mp import functional as F
-from tinygrad_mp.nn.layers import Dropout
+from tinygrad_mp.nn.layers import _DropoutNd
 
 
-class Dropout1d(Dropout):
+class Dropout1d(_DropoutNd):
     """In training, set each channel of (n, channels, length) to zero with probability ``p``; see
     :func:`functional.dropout1d`.
 
@@ -21,7 +21,7 @@ class Dropout1d(Dropout):
         return F.dropout1d(input, self.p, self.training, self.inplace)
 
 
-class Dropout2d(Dropout):
+class Dropout2d(_DropoutNd):
     """In training, set each channel of (n, channels, height, width) to zero with probability ``p``; see
     :func:`functional.dropout2d`.
 
@@ -34,7 +34,7 @@ class Dropout2d(Dropout):
         return F.dropout2d(input, self.p, self.training, self.inplace)
 
 
-class Dropout3d(Dropout):
+class Dropout3d(_DropoutNd):
     """In training, set each channel of (n, channels, depth, height, width) to zero with probability ``p``; see
     :func:`functional.dropout3d`."""
 
@@ -42,7 +42,7 @@ class Dropout3d(Dropout):
         return F.dropout3d(input, self.p, self.training, self.inplace)
 
 
-class AlphaDropout(Dropout):
+class AlphaDropout(_DropoutNd):
     """Dropout that keeps mean 0 and variance 1; see :func:`functional.alpha_dropout`.
 
     >>> from tinygrad_mp import nn, ones
@@ -54,7 +54,7 @@ class AlphaDropout(Dropout):
         return F.alpha_dropout(input, self.p, self.training, self.inplace)
 
 
-class FeatureAlphaDropout(Dropout):
+class FeatureAlphaDropout(_DropoutNd):
     """:class:`AlphaDropout` of whole channels; see :func:`functional.feature_alpha_dropout`."""
 
     def forward(self, input: Any) -> Any:

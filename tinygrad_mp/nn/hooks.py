@@ -23,6 +23,10 @@ class _Hook(NamedTuple):
     always: bool = False
 
 
+_everywhere: dict[str, list[_Hook]] = {kind: [] for kind in _KINDS}  # hooks on all modules
+_hooked_everywhere = False  # whether there ever was one
+
+
 class Called(Attributes):
     """The part of :class:`Module` that runs ``forward`` with the hooks around it."""
 
@@ -43,12 +47,16 @@ class Called(Attributes):
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Run :meth:`forward`, with the hooks around it."""
-        if self._hooked:
+        if self._hooked or _hooked_everywhere:
             return self._call_with_hooks(args, kwargs)
         return self.forward(*args, **kwargs)
 
+    def _hooks(self, kind: str) -> tuple[_Hook, ...]:
+        """Those on all modules, then its own."""
+        return (*_everywhere[kind], *self.__dict__[kind])
+
     def _call_with_hooks(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        waiting = [hook for hook in self._forward_hooks if hook.always]
+        waiting = [hook for hook in self._hooks("_forward_hooks") if hook.always]
         try:
             return self._forward_with_hooks(args, kwargs, waiting)
         except Exception:
@@ -60,7 +68,7 @@ class Called(Attributes):
             raise
 
     def _forward_with_hooks(self, args: tuple[Any, ...], kwargs: dict[str, Any], waiting: list[_Hook]) -> Any:
-        for hook in tuple(self._forward_pre_hooks):
+        for hook in self._hooks("_forward_pre_hooks"):
             answer = hook.function(self, args, kwargs) if hook.with_kwargs else hook.function(self, args)
             if answer is None:
                 continue
@@ -71,11 +79,12 @@ class Called(Attributes):
             else:
                 raise _HookError(f"a forward pre-hook with kwargs must return None or (args, kwargs), not {answer!r}")
         backward = None
-        if self._backward_hooks or self._backward_pre_hooks:
-            backward = _Backward(self)
+        before, after = self._hooks("_backward_pre_hooks"), self._hooks("_backward_hooks")
+        if before or after:
+            backward = _Backward(self, before, after)
             args = backward.watch_inputs(args)
         output = self.forward(*args, **kwargs)
-        for hook in tuple(self._forward_hooks):
+        for hook in self._hooks("_forward_hooks"):
             if hook in waiting:
                 waiting.remove(hook)
             answer = _after(hook, self, args, kwargs, output)
@@ -148,6 +157,51 @@ def _add_hook(module: Called, kind: str, hook: _Hook, prepend: bool) -> Removabl
     return RemovableHook(hooks, hook)
 
 
+# --- hooks on all modules -------------------------------------------------------------------------------------------
+
+
+def register_module_forward_pre_hook(hook: Callable[..., Any]) -> RemovableHook:
+    """As :meth:`Module.register_forward_pre_hook`, on every module there is and will be, before hooks of its own."""
+    return _add_hook_everywhere("_forward_pre_hooks", _Hook(hook))
+
+
+def register_module_forward_hook(
+    hook: Callable[..., Any], *, with_kwargs: bool = False, always_call: bool = False
+) -> RemovableHook:
+    """As :meth:`Module.register_forward_hook`, on every module there is and will be, before hooks of its own.
+
+    >>> from tinygrad_mp import nn, ones
+    >>> with register_module_forward_hook(lambda module, args, output: print(module)):
+    ...     y = nn.Sequential(nn.ReLU())(ones(2))
+    ReLU()
+    Sequential(
+      (0): ReLU()
+    )
+    """
+    return _add_hook_everywhere("_forward_hooks", _Hook(hook, with_kwargs, always_call))
+
+
+def register_module_full_backward_pre_hook(hook: Callable[..., Any]) -> RemovableHook:
+    """As :meth:`Module.register_full_backward_pre_hook`, on every module there is and will be."""
+    return _add_hook_everywhere("_backward_pre_hooks", _Hook(hook))
+
+
+def register_module_full_backward_hook(hook: Callable[..., Any]) -> RemovableHook:
+    """As :meth:`Module.register_full_backward_hook`, on every module there is and will be."""
+    return _add_hook_everywhere("_backward_hooks", _Hook(hook))
+
+
+register_module_backward_hook = register_module_full_backward_hook
+"""The old name."""
+
+
+def _add_hook_everywhere(kind: str, hook: _Hook) -> RemovableHook:
+    global _hooked_everywhere
+    _hooked_everywhere = True
+    _everywhere[kind].append(hook)
+    return RemovableHook(_everywhere[kind], hook)
+
+
 class _HookError(TinygradError, TypeError):
     """A hook returned something that cannot take the place of what it was given."""
 
@@ -161,10 +215,10 @@ def _after(hook: _Hook, module: Any, args: Any, kwargs: Any, output: Any) -> Any
 class _Backward:
     """The backward hooks of one call: gradients are watched where they enter the module and where they leave it."""
 
-    def __init__(self, module: Any) -> None:
+    def __init__(self, module: Any, before: tuple[_Hook, ...], after: tuple[_Hook, ...]) -> None:
         self.module = module
-        self.before = [hook.function for hook in module._backward_pre_hooks]
-        self.after = [hook.function for hook in module._backward_hooks]
+        self.before = [hook.function for hook in before]
+        self.after = [hook.function for hook in after]
         self.arguments = 0
         self.likes: dict[int, Any] = {}  # of the arguments that are tensors: what makes zeros like them
         self.inputs: list[int] | None = None

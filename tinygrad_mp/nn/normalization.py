@@ -36,6 +36,7 @@ class _Normalization(Module):
 class _Tracking(_Normalization):
     """What batch and instance normalisation share: parameters and running statistics."""
 
+    _version = 2  # as PyTorch's, with num_batches_tracked
     axes: ClassVar[tuple[int, ...]]
     running_mean: Any
     running_var: Any
@@ -76,7 +77,7 @@ class _Tracking(_Normalization):
         self.reset_running_stats()
         super().reset_parameters()
 
-    def _require_axes(self, input: Any) -> None:
+    def _check_input_dim(self, input: Any) -> None:
         if input.ndim not in self.axes:
             wanted = " or ".join(map(str, self.axes))
             error = ShapeError(f"takes an input with {wanted} axes, not {input.ndim}")
@@ -106,7 +107,7 @@ class _BatchNorm(_Tracking):
         super().__init__(num_features, eps, momentum, affine, track_running_stats, device, dtype, bias)
 
     def forward(self, input: Any) -> Any:
-        self._require_axes(input)
+        self._check_input_dim(input)
         momentum = self.momentum or 0.0
         if self.training and self.num_batches_tracked is not None:
             count = self.num_batches_tracked.array
@@ -192,7 +193,7 @@ class _InstanceNorm(_Tracking):
         super().__init__(num_features, eps, momentum, affine, track_running_stats, device, dtype, bias)
 
     def forward(self, input: Any) -> Any:
-        self._require_axes(input)
+        self._check_input_dim(input)
         alone = input.ndim == self.axes[0]
         out = F.instance_norm(
             input.unsqueeze(0) if alone else input,

@@ -27,7 +27,19 @@ class _Pad(Module):
         return f"{self.padding}"
 
 
-class ConstantPad1d(_Pad):
+class _ConstantPadNd(_Pad):
+    def __init__(self, padding: Any, value: float) -> None:
+        super().__init__(padding)
+        self.value = value
+
+    def forward(self, input: Any) -> Any:
+        return F.pad(input, self.padding, "constant", self.value)
+
+    def extra_repr(self) -> str:
+        return f"padding={self.padding}, value={self.value}"
+
+
+class ConstantPad1d(_ConstantPadNd):
     """``value`` around the last axis.
 
     Parameters
@@ -43,32 +55,20 @@ class ConstantPad1d(_Pad):
 
     axes = 1
 
-    def __init__(self, padding: Any, value: float) -> None:
-        super().__init__(padding)
-        self.value = value
 
-    def forward(self, input: Any) -> Any:
-        return F.pad(input, self.padding, "constant", self.value)
-
-    def extra_repr(self) -> str:
-        return f"padding={self.padding}, value={self.value}"
-
-
-class ConstantPad2d(ConstantPad1d):
+class ConstantPad2d(_ConstantPadNd):
     """As :class:`ConstantPad1d`, around the last two axes: left, right, top, bottom."""
 
     axes = 2
 
 
-class ConstantPad3d(ConstantPad1d):
+class ConstantPad3d(_ConstantPadNd):
     """As :class:`ConstantPad1d`, around the last three axes: left, right, top, bottom, front, back."""
 
     axes = 3
 
 
-class ZeroPad1d(ConstantPad1d):
-    """Zeros around the last axis."""
-
+class _Zeros(_ConstantPadNd):
     def __init__(self, padding: Any) -> None:
         super().__init__(padding, 0.0)
 
@@ -76,7 +76,11 @@ class ZeroPad1d(ConstantPad1d):
         return f"{self.padding}"
 
 
-class ZeroPad2d(ZeroPad1d):
+class ZeroPad1d(_Zeros, ConstantPad1d):
+    """Zeros around the last axis."""
+
+
+class ZeroPad2d(_Zeros, ConstantPad2d):
     """Zeros around the last two axes: left, right, top, bottom.
 
     >>> from tinygrad_mp import nn, ones
@@ -85,13 +89,9 @@ class ZeroPad2d(ZeroPad1d):
              [1., 1., 0.]]])
     """
 
-    axes = 2
 
-
-class ZeroPad3d(ZeroPad1d):
+class ZeroPad3d(_Zeros, ConstantPad3d):
     """Zeros around the last three axes: left, right, top, bottom, front, back."""
-
-    axes = 3
 
 
 class ReflectionPad1d(_Pad):
@@ -140,15 +140,8 @@ class ReplicationPad3d(_Pad):
     axes, mode = 3, "replicate"
 
 
-class CircularPad1d(_Pad):
-    """The entries at the other end: (C, L) or (N, C, L).
-
-    >>> from tinygrad_mp import nn, tensor
-    >>> nn.CircularPad1d(1)(tensor([[1.0, 2.0, 3.0]]))
-    tensor([[3., 1., 2., 3., 1.]])
-    """
-
-    axes, mode = 1, "circular"
+class _CircularPadNd(_Pad):
+    mode = "circular"
 
     def forward(self, input: Any) -> Any:
         if input.ndim not in (self.axes + 1, self.axes + 2):
@@ -157,13 +150,24 @@ class CircularPad1d(_Pad):
         return super().forward(input)
 
 
-class CircularPad2d(CircularPad1d):
+class CircularPad1d(_CircularPadNd):
+    """The entries at the other end: (C, L) or (N, C, L).
+
+    >>> from tinygrad_mp import nn, tensor
+    >>> nn.CircularPad1d(1)(tensor([[1.0, 2.0, 3.0]]))
+    tensor([[3., 1., 2., 3., 1.]])
+    """
+
+    axes = 1
+
+
+class CircularPad2d(_CircularPadNd):
     """As :class:`CircularPad1d`, for (C, H, W) or (N, C, H, W)."""
 
     axes = 2
 
 
-class CircularPad3d(CircularPad1d):
+class CircularPad3d(_CircularPadNd):
     """As :class:`CircularPad1d`, for (C, D, H, W) or (N, C, D, H, W)."""
 
     axes = 3

@@ -53,21 +53,23 @@ class ReLU6(Hardtanh):
         super().__init__(0.0, 6.0, inplace)
 
 
-class Hardsigmoid(InPlaceActivation):
-    """``min(max(x + 3, 0), 6) / 6``; see :func:`functional.hardsigmoid`."""
-
+class _Plain(InPlaceActivation):
     def __init__(self, inplace: bool = False) -> None:
         super().__init__()
         self.inplace = inplace
-
-    def forward(self, input: Any) -> Any:
-        return F.hardsigmoid(input, self.inplace)
 
     def extra_repr(self) -> str:
         return ""
 
 
-class Hardswish(Hardsigmoid):
+class Hardsigmoid(_Plain):
+    """``min(max(x + 3, 0), 6) / 6``; see :func:`functional.hardsigmoid`."""
+
+    def forward(self, input: Any) -> Any:
+        return F.hardsigmoid(input, self.inplace)
+
+
+class Hardswish(_Plain):
     """``x * hardsigmoid(x)``; see :func:`functional.hardswish`."""
 
     def forward(self, input: Any) -> Any:
@@ -87,21 +89,23 @@ class Threshold(InPlaceActivation):
         return F.threshold(input, self.threshold, self.value, self.inplace)
 
 
-class Softshrink(Activation):
-    """``x`` moved towards 0 by ``lambd``, and 0 where it is no larger; see :func:`functional.softshrink`."""
-
+class _Shrink(Activation):
     def __init__(self, lambd: float = 0.5) -> None:
         super().__init__()
         self.lambd = lambd
-
-    def forward(self, input: Any) -> Any:
-        return F.softshrink(input, self.lambd)
 
     def extra_repr(self) -> str:
         return str(self.lambd)
 
 
-class Hardshrink(Softshrink):
+class Softshrink(_Shrink):
+    """``x`` moved towards 0 by ``lambd``, and 0 where it is no larger; see :func:`functional.softshrink`."""
+
+    def forward(self, input: Any) -> Any:
+        return F.softshrink(input, self.lambd)
+
+
+class Hardshrink(_Shrink):
     """``x`` where its size is above ``lambd``, 0 elsewhere; see :func:`functional.hardshrink`."""
 
     def forward(self, input: Any) -> Any:

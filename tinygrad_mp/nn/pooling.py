@@ -73,18 +73,7 @@ class MaxPool3d(_MaxPool):
         return F.max_pool3d(input, *self._settings())
 
 
-class AvgPool2d(Module):
-    """The mean of every window; parameters as of :func:`tinygrad_mp.functional.avg_pool2d`.
-
-    Shapes
-    ------
-    x : (N, C, H, W) or (C, H, W) -> (N, C, rows, columns) or without N
-
-    >>> from tinygrad_mp import nn, ones
-    >>> nn.AvgPool2d(2)(ones(1, 3, 4, 6)).shape
-    Size([1, 3, 2, 3])
-    """
-
+class _AvgPoolNd(Module):
     def __init__(
         self,
         kernel_size: Any,
@@ -99,15 +88,28 @@ class AvgPool2d(Module):
         self.padding, self.ceil_mode, self.count_include_pad = padding, ceil_mode, count_include_pad
         self.divisor_override = divisor_override
 
-    def forward(self, input: Any) -> Any:
-        sizes = (self.kernel_size, self.stride, self.padding, self.ceil_mode)
-        return F.avg_pool2d(input, *sizes, self.count_include_pad, self.divisor_override)
-
     def extra_repr(self) -> str:
         return f"kernel_size={self.kernel_size}, stride={self.stride}, padding={self.padding}"
 
 
-class AvgPool3d(AvgPool2d):
+class AvgPool2d(_AvgPoolNd):
+    """The mean of every window; parameters as of :func:`tinygrad_mp.functional.avg_pool2d`.
+
+    Shapes
+    ------
+    x : (N, C, H, W) or (C, H, W) -> (N, C, rows, columns) or without N
+
+    >>> from tinygrad_mp import nn, ones
+    >>> nn.AvgPool2d(2)(ones(1, 3, 4, 6)).shape
+    Size([1, 3, 2, 3])
+    """
+
+    def forward(self, input: Any) -> Any:
+        sizes = (self.kernel_size, self.stride, self.padding, self.ceil_mode)
+        return F.avg_pool2d(input, *sizes, self.count_include_pad, self.divisor_override)
+
+
+class AvgPool3d(_AvgPoolNd):
     """As :class:`AvgPool2d`, for volumes: (N, C, D, H, W) or (C, D, H, W).
 
     >>> from tinygrad_mp import nn, ones
@@ -183,7 +185,13 @@ class AdaptiveAvgPool1d(_Adaptive):
         return F.adaptive_avg_pool1d(input, self.output_size)
 
 
-class AdaptiveMaxPool2d(_Adaptive):
+class _AdaptiveMaxPoolNd(_Adaptive):
+    def __init__(self, output_size: Any, return_indices: bool = False) -> None:
+        super().__init__(output_size)
+        self.return_indices = return_indices
+
+
+class AdaptiveMaxPool2d(_AdaptiveMaxPoolNd):
     """The largest entries of ``output_size`` windows spread evenly over the image, perhaps with their indices.
 
     >>> from tinygrad_mp import nn, ones
@@ -191,15 +199,11 @@ class AdaptiveMaxPool2d(_Adaptive):
     Size([2, 3, 2, 5])
     """
 
-    def __init__(self, output_size: Any, return_indices: bool = False) -> None:
-        super().__init__(output_size)
-        self.return_indices = return_indices
-
     def forward(self, input: Any) -> Any:
         return F.adaptive_max_pool2d(input, self.output_size, self.return_indices)
 
 
-class AdaptiveMaxPool1d(AdaptiveMaxPool2d):
+class AdaptiveMaxPool1d(_AdaptiveMaxPoolNd):
     """As :class:`AdaptiveMaxPool2d`, along one axis.
 
     >>> from tinygrad_mp import nn, ones
@@ -211,7 +215,7 @@ class AdaptiveMaxPool1d(AdaptiveMaxPool2d):
         return F.adaptive_max_pool1d(input, self.output_size, self.return_indices)
 
 
-class AdaptiveMaxPool3d(AdaptiveMaxPool2d):
+class AdaptiveMaxPool3d(_AdaptiveMaxPoolNd):
     """As :class:`AdaptiveMaxPool2d`, for volumes."""
 
     def forward(self, input: Any) -> Any:

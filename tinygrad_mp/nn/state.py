@@ -37,6 +37,9 @@ EXTRA = "_extra_state"
 class Saved(Called):
     """The part of :class:`Module` that makes a state of its values and takes one back."""
 
+    _version: int = 1
+    """Saved as ``state_dict()._metadata[path]["version"]``, for :meth:`_load_from_state_dict` to look at."""
+
     def __init__(self) -> None:
         super().__init__()
         self.__dict__.update({kind: [] for kind in _HOOKS})
@@ -57,7 +60,12 @@ class Saved(Called):
         given = dict(zip(("destination", "prefix", "keep_vars"), args, strict=False))
         destination, prefix = given.get("destination", destination), given.get("prefix", prefix)
         keep_vars = given.get("keep_vars", keep_vars)
-        state = OrderedDict() if destination is None else destination
+        state: dict[str, Any] = OrderedDict() if destination is None else destination
+        if destination is None:
+            vars(state)["_metadata"] = OrderedDict()
+        metadata = {"version": self._version}
+        if hasattr(state, "_metadata"):
+            state._metadata[prefix[:-1]] = metadata
         for hook in tuple(self._state_pre_hooks):
             hook(self, prefix, keep_vars)
         self._save_to_state_dict(state, prefix, keep_vars)
@@ -65,7 +73,7 @@ class Saved(Called):
             if module is not None:
                 module.state_dict(destination=state, prefix=f"{prefix}{name}.", keep_vars=keep_vars)
         for hook in tuple(self._state_hooks):
-            answer = hook(self, state, prefix, {})
+            answer = hook(self, state, prefix, metadata)
             state = state if answer is None else answer
         return state
 
@@ -126,7 +134,8 @@ class Saved(Called):
         state: dict[str, Any] = OrderedDict(state_dict)  # hooks may change it
         plan, keys, problems = _Plan(assign), IncompatibleKeys([], []), list[str]()
         modules: list[Saved] = []
-        _visit(self, "", state, plan, keys, problems, modules)
+        versions = getattr(state_dict, "_metadata", None) or {}
+        _visit(self, "", state, versions, plan, keys, problems, modules)
         keys.unexpected_keys.extend(name for name in state if name not in plan.known)
         hooks = [(module, hook) for module in modules for hook in module._load_post_hooks]
         undo: list[Callable[[], None]] = []
@@ -261,13 +270,20 @@ def _has_extra(module: Saved) -> bool:
 
 
 def _visit(
-    module: Any, prefix: str, state: Any, plan: _Plan, keys: IncompatibleKeys, problems: list[str], modules: list[Any]
+    module: Any,
+    prefix: str,
+    state: Any,
+    versions: Mapping[str, Any],
+    plan: _Plan,
+    keys: IncompatibleKeys,
+    problems: list[str],
+    modules: list[Any],
 ) -> None:
-    metadata = {"assign_to_params_buffers": plan.assign, "plan": plan}
+    metadata = {**versions.get(prefix[:-1], {}), "assign_to_params_buffers": plan.assign, "plan": plan}
     module._load_from_state_dict(state, prefix, metadata, True, *keys, problems)
     for name, child in module._modules.items():
         if child is not None:
-            _visit(child, f"{prefix}{name}.", state, plan, keys, problems, modules)
+            _visit(child, f"{prefix}{name}.", state, versions, plan, keys, problems, modules)
     modules.append(module)
 
 
