@@ -318,3 +318,12 @@ def test_a_diagonal_is_filled_as_in_pytorch() -> None:
     for shape in ((3,), (2, 3, 4)):
         with pytest.raises(RuntimeError):
             tg.zeros(*shape).fill_diagonal_(1.0)
+
+
+@pytest.mark.parametrize("listed", [tg.Tensor, tg.ones(2, 2), tg.nn.Parameter(tg.ones(2, 2))], ids=["class", "tensor", "own"])
+def test_what_dir_lists_is_there(listed: Any) -> None:
+    names = dir(listed)
+    assert {"shape", "sum", "exp_", "sort", "index_add_"} <= set(names)
+    assert "to_sparse" not in names
+    if not isinstance(listed, type):
+        assert [name for name in names if not hasattr(listed, name)] == []

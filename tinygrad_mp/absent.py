@@ -7,7 +7,7 @@ NotImplementedError, because that is what it is. The tables are loaded when a lo
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, NoReturn
 
 from tinygrad_mp.errors import AbsentError, AbsentImportError
@@ -67,3 +67,9 @@ def mark_absent(cls: type) -> None:
     for name in NAMES["Tensor"].split():
         if name not in known:
             setattr(cls, name, Absent(name))
+
+
+def present(cls: type, names: Iterable[str]) -> list[str]:
+    """Those of the names in a class that :func:`mark_absent` has not put there."""
+    absent = {name for base in cls.__mro__ for name, value in vars(base).items() if isinstance(value, Absent)}
+    return sorted(set(names) - absent)

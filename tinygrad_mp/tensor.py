@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, Self
 
 from tinygrad_mp import autograd, dtypes, ops
-from tinygrad_mp.absent import mark_absent
+from tinygrad_mp.absent import mark_absent, present
 from tinygrad_mp.attributes import Attributes
 from tinygrad_mp.backend import Device, array_on, device_of
 from tinygrad_mp.backend.normals import fill_normal
@@ -33,6 +33,9 @@ class TensorType(type):
         if cls.__init__ is object.__init__:  # type: ignore[misc]
             return fetch("legacy", "tensor_of")(cls, args, options)
         return super().__call__(*args, **options)
+
+    def __dir__(cls) -> list[str]:
+        return present(cls, super().__dir__())
 
 
 class Tensor(Methods, Attributes, NumpyProtocols, TensorBase, metaclass=TensorType):
@@ -309,6 +312,9 @@ class Tensor(Methods, Attributes, NumpyProtocols, TensorBase, metaclass=TensorTy
 
     def __complex__(self) -> complex:
         return complex(self.item())
+
+    def __dir__(self) -> list[str]:
+        return present(type(self), super().__dir__())
 
     def __format__(self, spec: str) -> str:
         return format(self.item(), spec) if self.ndim == 0 else object.__format__(self, spec)

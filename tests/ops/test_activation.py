@@ -78,9 +78,17 @@ def test_no_entries_and_no_axes_are_fine(theirs: Any, agree: Any, name: str, set
 
 
 @every_activation
-def test_integers_give_the_default_dtype(name: str, settings: dict[str, Any]) -> None:
-    out = getattr(F, name)(tensor([-2, 0, 3]), **settings)
-    assert str(out.dtype) == ("int64" if name == "relu" else "float32")
+def test_integers_are_taken_or_refused_as_by_pytorch(theirs: Any, name: str, settings: dict[str, Any]) -> None:
+    values = numpy.array([-2, 0, 3])
+    if name in ("relu", "sigmoid", "tanh"):
+        right = getattr(theirs, name)(pytest.importorskip("torch", reason="the reference").tensor(values), **settings)
+        out = getattr(F, name)(tensor(values), **settings)
+        assert f"torch.{out.dtype}" == str(right.dtype)
+    else:
+        with pytest.raises(NotImplementedError, match="not implemented"):
+            getattr(theirs, name)(pytest.importorskip("torch", reason="the reference").tensor(values), **settings)
+        with pytest.raises(NotImplementedError, match="not defined for int64"):
+            getattr(F, name)(tensor(values), **settings)
 
 
 def test_the_gradient_of_relu_is_zero_at_zero_and_passes_at_nan(theirs: Any, agree: Any) -> None:

@@ -81,8 +81,6 @@ def test_far_out_nothing_overflows(name: str, arguments: Any, dtype: str) -> Non
 @every_activation
 @pytest.mark.parametrize("kind", ["bool", "int64"])
 def test_integers_are_taken_or_refused_as_by_pytorch(theirs: Any, name: str, arguments: Any, kind: str) -> None:
-    if name in ("leaky_relu", "rrelu", "softmin"):
-        pytest.skip("of older functions, which take integers where PyTorch does not")
     torch = pytest.importorskip("torch", reason="PyTorch is the reference of these tests")
     points = numpy.array([1, 0], kind)
     try:

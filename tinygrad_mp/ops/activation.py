@@ -1,4 +1,4 @@
-"""Activations: relu and its smooth kin. None overflows, whatever its input."""
+"""Activations: relu and its smooth kin. None overflows, whatever its input; most take floating dtypes only."""
 
 import math
 from typing import Annotated, Any
@@ -7,7 +7,7 @@ from tinygrad_mp.backend import curves as kernels
 from tinygrad_mp.backend import xp
 from tinygrad_mp.domains import Choice, Real, Smooth
 from tinygrad_mp.errors import SettingError
-from tinygrad_mp.ops.elementary import erf
+from tinygrad_mp.ops.elementary import erf, floating_only
 from tinygrad_mp.ops.elementwise import clamp, exp, kept, square, tanh, where
 from tinygrad_mp.ops.residue import Residue, found_in, residue_for
 from tinygrad_mp.primitive import primitive
@@ -39,8 +39,9 @@ def relu(x: Smooth) -> Any:
     return x.clip(0.0, _INF) if x.dtype.kind == "f" else xp(x).maximum(x, 0)
 
 
-@primitive(promotes="floating", x=lambda g, x, negative_slope: where(x > 0, g, g * negative_slope))
+@primitive(x=lambda g, x, negative_slope: where(x > 0, g, g * negative_slope))
 def _leaky_relu(x: Smooth, *, negative_slope: _Slope) -> Any:
+    floating_only(x)
     other = x * negative_slope
     return xp(x).maximum(x, other) if negative_slope <= 1 else xp(x).minimum(x, other)
 
@@ -62,8 +63,9 @@ def leaky_relu(input: Any, negative_slope: float = 0.01) -> Any:
     return _leaky_relu(input, negative_slope=negative_slope)
 
 
-@primitive(promotes="floating", x=lambda g, x, alpha: where(x > 0, g, g * exp(clamp(x, max=0.0)) * alpha))
+@primitive(x=lambda g, x, alpha: where(x > 0, g, g * exp(clamp(x, max=0.0)) * alpha))
 def _elu(x: Smooth, *, alpha: _Alpha) -> Any:
+    floating_only(x)
     below = x.clip(-_INF, 0.0)
     # exp(t) - 1 = tanh(t / 2) * (exp(t) + 1): as precise as expm1, and three times as fast in NumPy.
     return x.clip(0.0, _INF) + alpha * (xp(x).tanh(below * 0.5) * (xp(x).exp(below) + 1))
@@ -113,8 +115,9 @@ def _silu_rule(g: Any, x: Any, residue: Any) -> Any:
     return g * (s + x * s * (1 - s))
 
 
-@primitive(promotes="floating", x=_silu_rule, reference=lambda x, *, residue: x * sigmoid(x))
+@primitive(x=_silu_rule, reference=lambda x, *, residue: x * sigmoid(x))
 def _silu(x: Real, *, residue: _Residue = None) -> Any:
+    floating_only(x)
     return _curve(kernels.silu, x, residue)
 
 
@@ -145,8 +148,9 @@ def _softplus_rule(g: Any, x: Any, beta: float, threshold: float) -> Any:
     return where(scaled > threshold, g, g * sigmoid(scaled))
 
 
-@primitive(promotes="floating", x=_softplus_rule)
+@primitive(x=_softplus_rule)
 def _softplus(x: Real, *, beta: _Beta, threshold: _Threshold) -> Any:
+    floating_only(x)
     scaled = x if beta == 1 else x * beta
     out = scaled.clip(0.0, _INF) + _log_one_plus_exp(-xp(x).abs(scaled))
     return where(scaled > threshold, x, out if beta == 1 else out / beta)
@@ -168,7 +172,7 @@ def softplus(input: Any, beta: float = 1.0, threshold: float = 20.0) -> Any:
     return _softplus(input, beta=beta, threshold=threshold)
 
 
-@primitive(promotes="floating", elementwise=True, x=lambda g, x: g * sigmoid(-x))
+@primitive(elementwise=True, x=lambda g, x: g * sigmoid(-x))
 def logsigmoid(x: Real) -> Any:
     """``log(sigmoid(x))``.
 
@@ -176,6 +180,7 @@ def logsigmoid(x: Real) -> Any:
     >>> logsigmoid(tensor([0.0, -100.0]))
     tensor([  -0.6931, -100.0000])
     """
+    floating_only(x)
     return x.clip(-_INF, 0.0) - _log_one_plus_exp(-xp(x).abs(x))
 
 
@@ -211,8 +216,9 @@ def _gelu_reference(x: Any, *, approximate: str, residue: Any) -> Any:
     return x * _cdf_terms(x, approximate)[0]
 
 
-@primitive(promotes="floating", x=_gelu_rule, reference=_gelu_reference)
+@primitive(x=_gelu_rule, reference=_gelu_reference)
 def _gelu(x: Real, *, approximate: _Approximation, residue: _Residue = None) -> Any:
+    floating_only(x)
     return _curve(kernels.gelu if approximate == "none" else kernels.gelu_by_tanh, x, residue)
 
 

@@ -9,11 +9,11 @@ from tinygrad_mp.dtypes import float64
 from tinygrad_mp.errors import DTypeError, SettingError, UndefinedError
 from tinygrad_mp.ops import return_types
 from tinygrad_mp.ops.comparison import isfinite, isnan
+from tinygrad_mp.ops.elementary import floating_only
 from tinygrad_mp.ops.elementwise import _division_case as division_case
 from tinygrad_mp.ops.elementwise import abs, add, div, divide, mul, pow, sign, sub, zeroed
 from tinygrad_mp.ops.placement import to_dtype
 from tinygrad_mp.ops.selection import NUMBERS, kept, module_of, where
-from tinygrad_mp.ops.transcendental import floating_only
 from tinygrad_mp.primitive import primitive
 from tinygrad_mp.tape import wrap
 

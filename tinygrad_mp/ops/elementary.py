@@ -8,10 +8,19 @@ from typing import Annotated, Any
 
 from tinygrad_mp.backend import xp
 from tinygrad_mp.domains import Domain, OpenUnit, Real, Sampler
+from tinygrad_mp.errors import UndefinedError
 from tinygrad_mp.ops.elementwise import clamp, exp, square, zeroed
 from tinygrad_mp.primitive import primitive
 
 _BetweenIntegers = Annotated[Any, Domain(-2.4, 2.4, away_from=(-2.0, -1.0, 0.0, 1.0, 2.0), margin=0.1)]
+
+
+def floating_only(*operands: Any) -> None:
+    """Refuse integers and booleans, for which PyTorch has no such operation either."""
+    for one in operands:
+        if hasattr(one, "dtype") and one.dtype.kind not in "fc":
+            raise UndefinedError(f"not defined for {one.dtype}", fix="convert first: x.float()")
+
 
 # --- trigonometric functions, and exponentials near zero ------------------------------------------------------------
 

@@ -8,9 +8,9 @@ from tinygrad_mp.domains import Real
 from tinygrad_mp.errors import ShapeError, UndefinedError
 from tinygrad_mp.ops.activation import sigmoid, softplus
 from tinygrad_mp.ops.axes import one_axis
+from tinygrad_mp.ops.elementary import floating_only
 from tinygrad_mp.ops.elementwise import abs, clamp, div, exp, sub, tanh
 from tinygrad_mp.ops.joining import narrow
-from tinygrad_mp.ops.transcendental import floating_only
 from tinygrad_mp.primitive import primitive
 
 __all__ = ["glu", "mish", "softsign", "tanhshrink"]

@@ -7,10 +7,10 @@ from tinygrad_mp.backend import xp
 from tinygrad_mp.domains import Choice, Domain, Real, Sampler, Smooth
 from tinygrad_mp.errors import DTypeError, SettingError, ShapeError, UndefinedError
 from tinygrad_mp.ops.activation import elu
+from tinygrad_mp.ops.elementary import floating_only
 from tinygrad_mp.ops.elementwise import clamp, exp, mul
 from tinygrad_mp.ops.movement import reshape
 from tinygrad_mp.ops.selection import kept, where
-from tinygrad_mp.ops.transcendental import floating_only
 from tinygrad_mp.primitive import primitive
 
 __all__ = [

@@ -7,6 +7,7 @@ from tinygrad_mp.backend import xp
 from tinygrad_mp.domains import Real, Sampler
 from tinygrad_mp.errors import SettingError
 from tinygrad_mp.ops.axes import one_axis
+from tinygrad_mp.ops.elementary import floating_only
 from tinygrad_mp.ops.elementwise import exp
 from tinygrad_mp.ops.movement import reshape
 from tinygrad_mp.ops.placement import to_dtype
@@ -27,8 +28,9 @@ def softmax_rule(g: Any, out: Any, dim: int) -> Any:
     return weighted - out * sum(weighted, dim=dim, keepdim=True)
 
 
-@primitive(promotes="floating", cases=_softmax_case, x=softmax_rule)
+@primitive(cases=_softmax_case, x=softmax_rule)
 def _softmax(x: Real, *, dim: int) -> Any:
+    floating_only(x)
     if kernels.suits(x, dim):
         return kernels.soften(x)
     powers = xp(x).exp(below_maximum(x, dim))
@@ -42,8 +44,9 @@ def _log_softmax_rule(g: Any, out: Any, dim: int) -> Any:
     return g - exp(out) * sum(g, dim=dim, keepdim=True)
 
 
-@primitive(promotes="floating", cases=_softmax_case, x=_log_softmax_rule)
+@primitive(cases=_softmax_case, x=_log_softmax_rule)
 def _log_softmax(x: Real, *, dim: int) -> Any:
+    floating_only(x)
     if kernels.suits(x, dim):
         return kernels.log_soften(x)
     below = below_maximum(x, dim)

@@ -5,22 +5,14 @@ from typing import Annotated, Any
 
 from tinygrad_mp.backend import xp
 from tinygrad_mp.domains import Domain, NonZero, OpenUnit, Positive, Real
-from tinygrad_mp.errors import UndefinedError
 from tinygrad_mp.ops.activation import sigmoid
-from tinygrad_mp.ops.elementary import cos, sin
+from tinygrad_mp.ops.elementary import cos, floating_only, sin
 from tinygrad_mp.ops.elementwise import mul, rsqrt, square
 from tinygrad_mp.ops.selection import kept, module_of, where
 from tinygrad_mp.primitive import primitive
 
 _LN2, _LN10 = math.log(2), math.log(10)
 _AboveOne = Annotated[Any, Domain(1.2, 4.0)]
-
-
-def floating_only(*operands: Any) -> None:
-    """Refuse integers and booleans, for which PyTorch has no such operation either."""
-    for one in operands:
-        if hasattr(one, "dtype") and one.dtype.kind not in "fc":
-            raise UndefinedError(f"not defined for {one.dtype}", fix="convert first: x.float()")
 
 
 # --- exponentials and logarithms --------------------------------------------------------------------------------------
