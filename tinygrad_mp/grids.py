@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+from collections.abc import Iterable
 from itertools import combinations as choices
 from itertools import combinations_with_replacement
 from typing import Any
@@ -10,7 +12,7 @@ import numpy
 
 from tinygrad_mp import dtypes, ops
 from tinygrad_mp.backend import is_array
-from tinygrad_mp.creation import as_tensor, finish, full, linspace, one_size, tensor
+from tinygrad_mp.creation import as_tensor, finish, full, linspace, one_size, tensor, wrap_array
 from tinygrad_mp.dtypes import as_dtype, get_default_dtype
 from tinygrad_mp.errors import DTypeError, SettingError, ShapeError
 from tinygrad_mp.nested import a_kind
@@ -208,3 +210,59 @@ def asarray(
         if copy is False and not shared:
             raise SettingError("asarray: copy=False, and a copy is needed", fix="leave copy out")
     return made.requires_grad_() if requires_grad and not made.requires_grad else made
+
+
+def unravel_index(indices: Any, shape: Any) -> tuple[Any, ...]:
+    """The index along each axis of entries that are numbered in C order; numbers beyond the last begin anew.
+
+    Errors
+    ------
+    TypeError for indices that are no integers. SettingError for a negative size.
+
+    >>> from tinygrad_mp import tensor
+    >>> unravel_index(tensor([1, 5]), (2, 3))
+    (tensor([0, 1]), tensor([1, 2]))
+    """
+    if not isinstance(indices, TensorBase) or indices.array.dtype.kind not in "iu":
+        raise TypeError(f"unravel_index: indices are an integer tensor, not {getattr(indices, 'dtype', indices)!r:.60}")
+    sizes = tuple(shape) if isinstance(shape, Iterable) else (shape,)
+    if any(size < 0 for size in sizes):
+        raise SettingError(f"unravel_index: sizes are not negative, got {sizes}")
+    found: list[Any] = []
+    for size in reversed(sizes):
+        found.append(indices % size)
+        indices = indices // size
+    return tuple(reversed(found))
+
+
+def frombuffer(buffer: Any, *, dtype: Any, count: int = -1, offset: int = 0, requires_grad: bool = False) -> Any:
+    """A tensor of one axis over the memory of a buffer: a bytearray, an array.array, a memory map.
+
+    Parameters
+    ----------
+    dtype : dtype
+    count : int, default -1
+        How many entries; by default as many as there are.
+    offset : int, default 0
+        How many bytes to pass over first.
+
+    A buffer that is read-only, as bytes are, is copied, with a warning.
+
+    Errors
+    ------
+    SettingError if the entries do not fit into the buffer, or if there are none.
+
+    >>> frombuffer(bytearray([1, 0, 2, 0]), dtype="int16")
+    tensor([1, 2], dtype=int16)
+    """
+    wanted, view = as_dtype(dtype), memoryview(buffer)
+    rest = view.nbytes - offset
+    fits = 0 <= offset < view.nbytes and (count > 0 or (count < 0 and rest % wanted.itemsize == 0))
+    if not fits or count * wanted.itemsize > rest:
+        wish = "all entries" if count < 0 else f"{count} entries"
+        raise SettingError(f"frombuffer: {wish} of {wanted} do not fit into {view.nbytes} bytes from byte {offset} on")
+    array = numpy.frombuffer(buffer, wanted, count, offset)
+    if view.readonly:
+        warnings.warn("frombuffer: the buffer is read-only and has been copied", UserWarning, stacklevel=2)
+        array = array.copy()
+    return wrap_array(array).requires_grad_(requires_grad)

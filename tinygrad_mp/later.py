@@ -19,6 +19,7 @@ FUNCTIONS: dict[str, str] = {
     "activating": "celu_ relu_ rrelu rrelu_ selu_ threshold_",
     "amp": "GradScaler autocast",
     "autograd.anomaly_mode": "is_anomaly_check_nan_enabled is_anomaly_enabled",
+    "drawing": "binomial poisson",
     "formats": "channels_last channels_last_3d contiguous_format memory_format preserve_format strided",
     "func": "vmap",
     "functional": """
@@ -26,7 +27,10 @@ FUNCTIONS: dict[str, str] = {
         conv_transpose3d group_norm layer_norm max_pool1d max_pool2d max_pool3d pixel_shuffle pixel_unshuffle rms_norm
         """,
     "grad_mode": "inference_mode is_inference_mode_enabled",
-    "grids": "asarray cartesian_prod combinations logspace meshgrid scalar_tensor tril_indices triu_indices vander",
+    "grids": """
+        asarray cartesian_prod combinations frombuffer logspace meshgrid scalar_tensor tril_indices triu_indices
+        unravel_index vander
+        """,
     "inquiry": """
         can_cast finfo get_default_device iinfo is_complex is_conj is_floating_point is_inference is_nonzero
         is_same_size is_signed is_storage is_tensor numel promote_types set_default_device typename
@@ -45,7 +49,9 @@ FUNCTIONS: dict[str, str] = {
         diagflat diagonal_scatter dstack fliplr flipud hstack rot90 row_stack=vstack unflatten vstack
         """,
     "ops.comparison": "greater=gt greater_equal=ge less=lt less_equal=le not_equal=ne",
-    "ops.counting": "argwhere bincount bucketize count_nonzero histc histogram nonzero searchsorted where",
+    "ops.counting": """
+        argwhere bincount bucketize count_nonzero histc histogram nonzero nonzero_static searchsorted where
+        """,
     "ops.cumulative": "cummax cummin cumprod cumulative_trapezoid diff logcumsumexp trapezoid trapz=trapezoid",
     "ops.decompositions": "cholesky cholesky_inverse cholesky_solve qr svd",
     "ops.distances": "bilinear cosine_similarity pairwise_distance pdist",
@@ -74,6 +80,7 @@ FUNCTIONS: dict[str, str] = {
         adjoint conj=unchanged conj_physical=unchanged detach narrow_copy ravel real=unchanged resolve_conj=unchanged
         resolve_neg=unchanged t
         """,
+    "ops.slopes": "gradient",
     "ops.sorting": "argsort kthvalue median mode msort nanmedian sort topk",
     "ops.special": "digamma erfc erfinv lgamma logit mvlgamma polygamma xlogy",
     "ops.statistics": "aminmax corrcoef cov nanmean nansum renorm std_mean var_mean",
@@ -104,7 +111,7 @@ METHODS: dict[str, str] = {
         """,
     "ops.arranging": "diag diag_embed diagflat diagonal_scatter fliplr flipud rot90 unflatten",
     "ops.comparison": "greater=gt greater_equal=ge less=lt less_equal=le not_equal=ne",
-    "ops.counting": "argwhere bincount count_nonzero histc histogram nonzero where=tensor_where",
+    "ops.counting": "argwhere bincount count_nonzero histc histogram nonzero nonzero_static where=tensor_where",
     "ops.cumulative": "cummax cummin cumprod diff logcumsumexp",
     "ops.decompositions": "cholesky cholesky_inverse cholesky_solve qr svd",
     "ops.elementary": "fix=trunc",
@@ -144,7 +151,7 @@ METHODS: dict[str, str] = {
     "similar": "new_empty new_full new_ones new_tensor new_zeros",
     "storage": """
         apply_ dim_order element_size get_device is_pinned is_set_to is_shared map2_ map_ ndimension pin_memory resize_
-        resize_as_ set_ share_memory_ storage_offset
+        resize_as_ set_ share_memory_ storage storage_offset untyped_storage
         """,
     "turning": "squeeze_ swapaxes_=transpose_ swapdims_=transpose_ t_ transpose_ unsqueeze_",
 }

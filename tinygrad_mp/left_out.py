@@ -88,7 +88,6 @@ _GROUPS: tuple[tuple[str, str, str], ...] = (
         _INTERNAL,
         "grad, backward, Function and func",
     ),
-    (r"Tensor\.register_post_accumulate_grad_hook", _RARE, "optimizer.step() after backward, or register_hook"),
     (r"overrides|(autograd\.|nn\.functional\.)?has_torch_function\w*|DisableTorchFunction\w*", _INTERNAL, _NOTHING),
     (r"nn\.Container|Tensor\.volatile", "deprecated by PyTorch", "ModuleList, and requires_grad"),
     (r"range", "deprecated by PyTorch", "arange, which leaves the end out"),
@@ -151,8 +150,8 @@ _GROUPS: tuple[tuple[str, str, str], ...] = (
     (r"optim\.Adafactor", "not among the optimizers that most programs use", "AdamW, or RMSprop to save memory"),
     (r"optim\.swap_\w+", _INTERNAL, "load_state_dict"),
     (
-        r"(Tensor\.)?(histogramdd|hash_tensor|segment_reduce|nonzero_static|empty_permuted|empty_strided"
-        r"|new_empty_strided|gradient|binomial|poisson|frombuffer|unravel_index)",
+        r"(Tensor\.)?(histogramdd|hash_tensor|segment_reduce|empty_permuted|empty_strided"
+        r"|new_empty_strided)",
         _RARE,
         "NumPy, by x.numpy() and from_numpy",
     ),

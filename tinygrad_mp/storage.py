@@ -79,6 +79,61 @@ def is_pinned(self: Any, device: Any = None) -> bool:
     return False
 
 
+class UntypedStorage:
+    """The memory under a tensor and its views, as bytes: how much it is and where it lies.
+
+    >>> from tinygrad_mp import zeros
+    >>> x = zeros(3)
+    >>> x.untyped_storage().nbytes(), x[1:].untyped_storage().data_ptr() == x.data_ptr()
+    (12, True)
+    """
+
+    def __init__(self, tensor: Any) -> None:
+        self._memory, self.device = owner(settle(tensor)), tensor.device
+        self._entry = 1
+
+    def data_ptr(self) -> int:
+        """The address of the first byte."""
+        return _address(self._memory)
+
+    def nbytes(self) -> int:
+        """How many bytes there are."""
+        return int(self._memory.nbytes)
+
+    def element_size(self) -> int:
+        """Bytes of one entry."""
+        return self._entry
+
+    def size(self) -> int:
+        """How many entries there are."""
+        return self.nbytes() // self._entry
+
+    __len__ = size
+
+
+class TypedStorage(UntypedStorage):
+    """:class:`UntypedStorage` as entries of the tensor's dtype."""
+
+    def __init__(self, tensor: Any) -> None:
+        super().__init__(tensor)
+        self.dtype, self._entry = tensor.dtype, tensor.array.dtype.itemsize
+
+
+def untyped_storage(self: Any) -> UntypedStorage:
+    """The memory under this tensor, as bytes."""
+    return UntypedStorage(self)
+
+
+def storage(self: Any) -> TypedStorage:
+    """The memory under this tensor, as entries.
+
+    >>> from tinygrad_mp import zeros
+    >>> zeros(4)[1:].storage().size()
+    4
+    """
+    return TypedStorage(self)
+
+
 # --- in place ---------------------------------------------------------------------------------------------------------
 
 

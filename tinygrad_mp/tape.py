@@ -75,13 +75,15 @@ class Node:
 class Leaf(Node):
     """Where gradients arrive: the node of a tensor that the user asked gradients for."""
 
-    __slots__ = ("tensor",)
+    __slots__ = ("after", "tensor")
+
+    after: list[Callable[[Any], None]] | None
 
     def __init__(self, tensor: TensorBase) -> None:
         self.op = self.rules = self.params = self.hooks = self.cotangent = None
         self.parents, self.saved = (), ()
         self.shape, self.dtype, self.index = tensor.array.shape, tensor.array.dtype, next_index()
-        self.tensor = ref(tensor)
+        self.tensor, self.after = ref(tensor), None
 
     @property
     def variable(self) -> TensorBase | None:

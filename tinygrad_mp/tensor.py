@@ -24,6 +24,7 @@ from tinygrad_mp.mutation import copy_into, fill_in_place, set_item
 from tinygrad_mp.ops.axes import one_axis
 from tinygrad_mp.sizes import KNOWN_SIZES, Size
 from tinygrad_mp.tape import Leaf, Node, TensorBase, refresh, wrap
+from tinygrad_mp.writes import writes_to
 
 
 class TensorType(type):
@@ -219,6 +220,24 @@ class Tensor(Methods, Attributes, NumpyProtocols, TensorBase, metaclass=TensorTy
         A tensor that the hook returns takes its place. Returns a handle with ``remove()``.
         """
         return autograd.add_hook(self, hook)
+
+    def register_post_accumulate_grad_hook(self, hook: Callable[[Any], None]) -> autograd.RemovableHook:
+        """Call ``hook(tensor)`` whenever a backward pass has added to ``.grad`` of this leaf.
+
+        Returns a handle with ``remove()``. TapeError unless it is a leaf that requires a gradient.
+
+        >>> from tinygrad_mp import ones
+        >>> x = ones(2, requires_grad=True)
+        >>> hook = x.register_post_accumulate_grad_hook(lambda x: print(x.grad))
+        >>> (x * 3).sum().backward()
+        tensor([3., 3.])
+        """
+        return autograd.add_hook_after(self, hook)
+
+    @property
+    def _version(self) -> int:
+        """How often the memory under this tensor was written by in-place operations."""
+        return writes_to(self.array)
 
     # --- moving -----------------------------------------------------------------------------------------------------
 

@@ -26,7 +26,7 @@ class _Log:
 
     def __init__(self) -> None:
         self.latest = -1
-        self.times: dict[int, tuple[int, ref[Any]]] = {}
+        self.times: dict[int, tuple[int, ref[Any], int]] = {}
 
 
 log = _Log()
@@ -37,8 +37,8 @@ def mark_written(array: Any) -> None:
     memory = owner(array)
     key, now = id(memory), next_index()
     known = log.times.get(key)
-    alive = known[1] if known is not None else ref(memory, partial(_forget, key))
-    log.times[key] = (now, alive)
+    alive, count = known[1:] if known is not None else (ref(memory, partial(_forget, key)), 0)
+    log.times[key] = (now, alive, count + 1)
     log.latest = now
 
 
@@ -52,3 +52,9 @@ def overwritten_since(array: Any, index: int) -> bool:
         return False
     known = log.times.get(id(owner(array)))
     return known is not None and known[0] > index
+
+
+def writes_to(array: Any) -> int:
+    """How often the memory of ``array`` was written by in-place operations."""
+    known = log.times.get(id(owner(array)))
+    return 0 if known is None else known[2]

@@ -32,7 +32,7 @@ from tinygrad_mp.absent import missing
 from tinygrad_mp.backend import as_array_on, xp
 from tinygrad_mp.errors import SettingError, ShapeError, TapeError
 from tinygrad_mp.grad_mode import enable_grad, inference_mode, is_grad_enabled, no_grad, set_grad_enabled
-from tinygrad_mp.tape import Node, TensorBase, refresh, wrap
+from tinygrad_mp.tape import Leaf, Node, TensorBase, refresh, wrap
 from tinygrad_mp.walk import copied, walk
 from tinygrad_mp.writes import mark_written
 
@@ -157,6 +157,8 @@ def backward(
             for tensor, g in owners:
                 if tensor is not None and g is not None:
                     _accumulate(tensor, g, create_graph)
+                    if _any_after:
+                        _run_hooks_after(tensor)
 
 
 def _accumulate(tensor: Any, g: Any, create_graph: bool) -> None:
@@ -311,6 +313,28 @@ def add_hook(tensor: TensorBase, function: Callable[[Any], Any]) -> RemovableHoo
 
     node.hooks.append(hook)
     return RemovableHook(node.hooks, hook)
+
+
+_any_after = False  # whether there ever was such a hook: backward need not look for them at every leaf
+
+
+def add_hook_after(tensor: TensorBase, function: Callable[[Any], None]) -> RemovableHook:
+    """Call ``function(tensor)`` when a backward pass has added to ``.grad`` of a leaf."""
+    if not isinstance(tensor.node, Leaf):
+        what = "does not require a gradient" if tensor.node is None else "is no leaf"
+        raise TapeError(f"register_post_accumulate_grad_hook on a tensor that {what}", fix="register it on a parameter")
+    global _any_after
+    _any_after = True
+    leaf = tensor.node
+    leaf.after = [] if leaf.after is None else leaf.after
+    leaf.after.append(function)
+    return RemovableHook(leaf.after, function)
+
+
+def _run_hooks_after(tensor: Any) -> None:
+    for hook in tuple(getattr(tensor.node, "after", None) or ()):
+        if hook(tensor) is not None:
+            raise TypeError("a hook after the accumulation of a gradient returned something; it may change x.grad only")
 
 
 def retain_grad(tensor: TensorBase) -> None:

@@ -8,14 +8,14 @@ from typing import Any
 import numpy
 
 from tinygrad_mp import ops
-from tinygrad_mp.backend import array_on, device_of
-from tinygrad_mp.backend.random_bits import fill_integers
+from tinygrad_mp.backend import device_of
 from tinygrad_mp.creation import full
+from tinygrad_mp.drawing import drawn_by_numpy as drawn_by_numpy
 from tinygrad_mp.dtypes import get_default_dtype
 from tinygrad_mp.errors import SettingError, ShapeError
 from tinygrad_mp.grad_mode import enable_grad
 from tinygrad_mp.random import rand, randn
-from tinygrad_mp.tape import TensorBase, wrap
+from tinygrad_mp.tape import TensorBase
 
 __all__ = ["broadcast_all", "clamp_probs", "lazy_property", "logits_to_probs", "probs_to_logits", "sum_rightmost"]
 
@@ -96,16 +96,3 @@ def open_uniforms(shape: Any, like: Any) -> Any:
     """Numbers in (0, 1), whose logarithm is finite."""
     info = numpy.finfo(like.array.dtype)
     return uniforms(shape, like).clamp(float(info.tiny), 1 - float(info.eps))
-
-
-def drawn_by_numpy(name: str, like: Any, shape: Any, *parameters: Any) -> Any:
-    """Draws of a method of NumPy's ``Generator`` with these parameters, seeded from the default generator.
-
-    The same seed gives the same numbers with one version of NumPy; another may draw by another method.
-    """
-    seeds = numpy.empty(2, numpy.int64)
-    fill_integers(seeds, 0, 2**63 - 1)
-    source = numpy.random.Generator(numpy.random.PCG64([int(seed) for seed in seeds]))
-    host = [parameter.detach().cpu().numpy() for parameter in parameters]
-    drawn = getattr(source, name)(*host, size=tuple(shape))
-    return wrap(like.result_class, array_on(device_of(like.array), numpy.asarray(drawn).astype(like.array.dtype)))

@@ -54,6 +54,23 @@ def nonzero(input: Any, *, as_tuple: bool = False) -> Any:
     return like(input, module.stack(places, axis=1).astype("int64", copy=False))
 
 
+def nonzero_static(input: Any, *, size: int, fill_value: int = -1) -> Any:
+    """:func:`nonzero` with ``size`` rows: the first ones, or more that hold ``fill_value``.
+
+    >>> from tinygrad_mp import nonzero_static, tensor
+    >>> nonzero_static(tensor([0, 1, 2]), size=3)
+    tensor([[ 1],
+            [ 2],
+            [-1]])
+    """
+    if size < 0:
+        raise SettingError(f"nonzero_static: size is not negative, {size} is")
+    found = raw(nonzero(input))[:size]
+    result = xp(found).full((size, found.shape[1]), fill_value, dtype="int64")
+    result[: found.shape[0]] = found
+    return like(input, result)
+
+
 def argwhere(input: Any) -> Any:
     """Where the entries are that are not zero: int64, shape (count, number of axes).
 
