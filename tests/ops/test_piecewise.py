@@ -196,7 +196,7 @@ def test_wrong_settings_are_refused() -> None:
         F.softshrink(x, -1.0)
     with pytest.raises(SettingError, match="alpha"):
         F.celu(x, 0.0)
-    with pytest.raises(SettingError, match="upper bound"):
+    with pytest.raises(SettingError, match="is above upper"):
         F.rrelu(x, 0.5, 0.1)
     with pytest.raises(ShapeError, match="half"):
         F.glu(x)
