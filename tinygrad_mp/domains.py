@@ -6,8 +6,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Annotated, Any, Protocol, TypeAlias
+from typing import Annotated, Any, NamedTuple, Protocol, TypeAlias
 
 __all__ = [
     "Axes",
@@ -29,8 +28,7 @@ __all__ = [
 ]
 
 
-@dataclass(frozen=True)
-class Domain:
+class Domain(NamedTuple):
     """A set of array entries.
 
     Parameters
@@ -53,15 +51,13 @@ class Domain:
     margin: float = 0.1
 
 
-@dataclass(frozen=True)
-class Choice:
+class Choice(NamedTuple):
     """A static parameter drawn from ``values``."""
 
     values: tuple[Any, ...]
 
 
-@dataclass(frozen=True)
-class AxisChoice:
+class AxisChoice(NamedTuple):
     """A static parameter naming one axis (``many=False``) or a sorted tuple of axes of the first input."""
 
     many: bool

@@ -10,7 +10,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
 from itertools import product
 from typing import Any, NamedTuple
 
@@ -23,8 +22,7 @@ from tinygrad_mp.errors import SettingError
 __all__ = ["format_tensor", "get_printoptions", "printoptions", "set_printoptions"]
 
 
-@dataclass(frozen=True)
-class _Options:
+class _Options(NamedTuple):
     precision: int = 4
     threshold: float = 1000
     edgeitems: int = 3
@@ -79,12 +77,12 @@ def set_printoptions(
         if value is not None and value < 0:
             raise SettingError(f"{name} cannot be negative, got {value}")
     chosen: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
-    _options = replace(base, sci_mode=sci_mode, **chosen)
+    _options = base._replace(sci_mode=sci_mode, **chosen)
 
 
 def get_printoptions() -> dict[str, Any]:
     """The options in force, by name."""
-    return asdict(_options)
+    return _options._asdict()
 
 
 @contextmanager

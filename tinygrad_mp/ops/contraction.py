@@ -1,7 +1,6 @@
 """``einsum``: products and sums said in index notation, carried out by matrix products."""
 
 import math
-import string
 from functools import lru_cache
 from typing import Any
 
@@ -13,7 +12,7 @@ from tinygrad_mp.ops.movement import permute, reshape
 from tinygrad_mp.ops.placement import to_dtype
 from tinygrad_mp.ops.reduction import sum
 
-_LETTERS = string.ascii_uppercase + string.ascii_lowercase
+_LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 
 # A label names an axis: a letter, or for an axis under the Ellipsis a negative number, -1 for the last.
 Label = str | int
