@@ -6,9 +6,11 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from tinygrad_mp import dtypes, ops
+from tinygrad_mp.errors import DTypeError
 from tinygrad_mp.keywords import flexible
 from tinygrad_mp.later import IN_PLACE, METHODS, offer
 from tinygrad_mp.mutation import in_place
+from tinygrad_mp.tape import TensorBase
 
 
 def _or_not_implemented(compare: Callable[..., Any]) -> Callable[..., Any]:
@@ -19,6 +21,13 @@ def _or_not_implemented(compare: Callable[..., Any]) -> Callable[..., Any]:
         return compare(self, other) if known else NotImplemented
 
     return equality
+
+
+def _tensor(x: Any) -> Any:
+    """``x``, which a method was called with: unbound, it may be called with anything."""
+    if isinstance(x, TensorBase):
+        return x
+    raise DTypeError(f"a method of Tensor was called with a {type(x).__name__}", fix="write the operator")
 
 
 def _method(call: Callable[..., Any]) -> Callable[..., Any]:
@@ -47,10 +56,8 @@ class Methods:
     # --- operators --------------------------------------------------------------------------------------------------
 
     __add__ = ops.add
-    __radd__ = ops.add
     __sub__ = ops.sub
     __mul__ = ops.mul
-    __rmul__ = ops.mul
     __truediv__ = ops.div
     __floordiv__ = ops.floor_divide
     __mod__ = ops.remainder
@@ -83,6 +90,12 @@ class Methods:
     __iand__ = in_place(ops.bitwise_and)
     __ior__ = in_place(ops.bitwise_or)
     __ixor__ = in_place(ops.bitwise_xor)
+
+    def __radd__(self, other: Any) -> Any:
+        return ops.add(_tensor(self), other)
+
+    def __rmul__(self, other: Any) -> Any:
+        return ops.mul(_tensor(self), other)
 
     def __rsub__(self, other: Any) -> Any:
         return ops.sub(other, self)

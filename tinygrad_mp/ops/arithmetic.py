@@ -255,6 +255,8 @@ def rdiv(input: Any, other: Any) -> Any:
     >>> rdiv(tensor([1.0, 2.0]), 4)
     tensor([4., 2.])
     """
+    if not hasattr(input, "dtype"):
+        raise DTypeError(f"rdiv: {type(input).__name__} is no tensor", fix="write the operator, other / input")
     return div(other, input)
 
 
