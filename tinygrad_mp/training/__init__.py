@@ -1,0 +1,1 @@
+"""The high-level trainer: ``Model``, its layers, losses, metrics, callbacks, and files."""
