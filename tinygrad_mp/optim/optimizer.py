@@ -15,6 +15,7 @@ from tinygrad_mp.dtypes import DIFFERENTIABLE, float32, float64, get_default_dty
 from tinygrad_mp.errors import DeviceError, DTypeError, SettingError, ShapeError, UnsupportedError
 from tinygrad_mp.grad_mode import enable_grad, no_grad
 from tinygrad_mp.optim.hooks import Hooked
+from tinygrad_mp.optim.unbound import Bindable
 from tinygrad_mp.tape import TensorBase, wrap
 from tinygrad_mp.tensor import Tensor
 from tinygrad_mp.writes import mark_written
@@ -31,7 +32,7 @@ required: Any = _Required()
 """Stands in ``defaults`` for a setting that each group must bring."""
 
 
-class Optimizer(Hooked):
+class Optimizer(Hooked, metaclass=Bindable):
     """Base of all optimizers. A subclass passes its defaults here and writes :meth:`update`, or :meth:`step`.
 
     Parameters
@@ -54,7 +55,12 @@ class Optimizer(Hooked):
     ------
     SettingError if there is no parameter, one comes twice, only some have names, a tensor was computed from others, or
     a setting makes no sense. TypeError for anything but tensors.
+
+    Without ``params``, ``optim.Adam(lr=0.01)`` gives its settings, :class:`Unbound`, which a ``Model`` binds to its
+    parameters.
     """
+
+    subject = "params"
 
     def __init__(self, params: Any, defaults: dict[str, Any]) -> None:
         name = type(self).__name__

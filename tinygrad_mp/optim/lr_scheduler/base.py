@@ -9,10 +9,11 @@ from typing import Any
 
 from tinygrad_mp.errors import SettingError
 from tinygrad_mp.optim.optimizer import Group, Optimizer
+from tinygrad_mp.optim.unbound import Bindable
 from tinygrad_mp.tensor import Tensor
 
 
-class LRScheduler:
+class LRScheduler(metaclass=Bindable):
     """Base of all schedulers. A subclass writes :meth:`get_lr`, the rate of each group at ``self.last_epoch``.
 
     Parameters
@@ -31,7 +32,11 @@ class LRScheduler:
     Errors
     ------
     TypeError if it is no optimizer; KeyError if an ``initial_lr`` is missing.
+
+    Without an optimizer, ``StepLR(step_size=10)`` gives its settings, :class:`optim.unbound.Unbound`, for a ``Model``.
     """
+
+    subject = "optimizer"
 
     _get_lr_called_within_step = False
     _is_initial = False

@@ -209,6 +209,28 @@ class ExponentialLR(FormulaScheduler):
         return [base * self.gamma**self.last_epoch for base in self.base_lrs]
 
 
+class InverseTimeLR(FormulaScheduler):
+    """The first rate divided by ``1 + decay * epoch``. PyTorch has no such scheduler.
+
+    Parameters
+    ----------
+    optimizer : Optimizer
+    decay : float, at least 0
+    last_epoch : int, default -1
+
+    Source: Robbins and Monro, A stochastic approximation method, 1951: rates that fall as 1 / epoch.
+    """
+
+    def __init__(self, optimizer: Any, decay: float, last_epoch: int = -1) -> None:
+        if not decay >= 0:
+            raise SettingError(f"InverseTimeLR: decay must be at least 0, not {decay!r}")
+        self.decay = decay
+        super().__init__(optimizer, last_epoch)
+
+    def rates(self) -> list[Any]:
+        return [base / (1 + self.decay * self.last_epoch) for base in self.base_lrs]
+
+
 class PolynomialLR(FormulaScheduler):
     """The first rate times ``(1 - epoch / total_iters)**power``, and 0 from epoch ``total_iters`` on.
 
