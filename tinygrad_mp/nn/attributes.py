@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+from tinygrad_mp.nn.arguments import Configured
 from tinygrad_mp.nn.parameter import Buffer, Parameter
 from tinygrad_mp.tensor import Tensor
 
 _REGISTRIES = ("_parameters", "_buffers", "_modules")
 
 
-class Attributes:
+class Attributes(Configured):
     """The part of :class:`Module` that keeps the registries. An entry of None keeps a place."""
 
     _parameters: dict[str, Parameter | None]

@@ -8,6 +8,7 @@ from itertools import groupby
 from typing import Any, Self
 
 from tinygrad_mp.errors import IndexRangeError, SettingError
+from tinygrad_mp.nn.arguments import forget_arguments
 from tinygrad_mp.nn.module import Module, _indent
 from tinygrad_mp.nn.parameter import Parameter
 from tinygrad_mp.tensor import Tensor
@@ -132,6 +133,7 @@ class Sequential(_Numbered):
 
     def __init__(self, *modules: Any) -> None:
         super().__init__()
+        forget_arguments(self, Sequential)
         if len(modules) == 1 and isinstance(modules[0], Mapping):
             for name, module in modules[0].items():
                 self.add_module(name, self._check(module))
@@ -171,6 +173,7 @@ class ModuleList(_Numbered):
 
     def __init__(self, modules: Iterable[Module] | None = None) -> None:
         super().__init__()
+        forget_arguments(self, ModuleList)
         self.extend(modules or ())
 
     def _child_lines(self) -> list[str]:
@@ -208,6 +211,7 @@ class ParameterList(_Numbered):
 
     def __init__(self, values: Iterable[Any] | None = None) -> None:
         super().__init__()
+        forget_arguments(self, ParameterList)
         self.__dict__["_others"] = {}
         self.extend(() if values is None else values)
 
@@ -266,6 +270,7 @@ class ModuleDict(Module):
 
     def __init__(self, modules: Any = None) -> None:
         super().__init__()
+        forget_arguments(self, ModuleDict)
         self.update(modules or {})
 
     def update(self, modules: Any) -> None:

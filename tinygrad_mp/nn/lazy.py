@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from tinygrad_mp.errors import SettingError, ShapeError
+from tinygrad_mp.nn.arguments import precede_arguments
 from tinygrad_mp.nn.convolution import (
     Conv1d,
     Conv2d,
@@ -53,12 +54,14 @@ class LazyModule(Module):
         """Find out the width, give the parameters shapes and values, and become an ordinary layer."""
         self.__dict__["_waiting"].remove()
         del self.__dict__["_waiting"]
-        setattr(self, self.setting, self.width(input))
+        width = self.width(input)
+        setattr(self, self.setting, width)
         fresh = self.has_uninitialized_params()
         for name, value in (*self._parameters.items(), *self._buffers.items()):
             if is_lazy(value):
                 value.materialize(self.shape_of(name))
         self.__class__ = self.cls_to_become
+        precede_arguments(self, width)  # which is the first that the ordinary layer takes
         if fresh:
             self.reset_parameters()
 

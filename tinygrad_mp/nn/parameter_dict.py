@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Self
 
 from tinygrad_mp.errors import SettingError
+from tinygrad_mp.nn.arguments import forget_arguments
 from tinygrad_mp.nn.containers import shown
 from tinygrad_mp.nn.module import Module
 from tinygrad_mp.nn.parameter import Parameter
@@ -38,6 +39,7 @@ class ParameterDict(Module):
 
     def __init__(self, parameters: Any = None) -> None:
         super().__init__()
+        forget_arguments(self, ParameterDict)
         self.__dict__["_held"] = {}  # all names in their order, with the values that are no parameters
         if parameters is not None:
             self.update(parameters)

@@ -11,6 +11,7 @@ from tinygrad_mp import functional as F
 from tinygrad_mp.creation import full
 from tinygrad_mp.errors import SettingError, ShapeError
 from tinygrad_mp.nn import init
+from tinygrad_mp.nn.arguments import exchange_argument
 from tinygrad_mp.nn.attention import MultiheadAttention
 from tinygrad_mp.nn.containers import ModuleList
 from tinygrad_mp.nn.layers import Dropout, Linear
@@ -174,8 +175,11 @@ class TransformerDecoderLayer(_Layer):
         return self._added(3, x, self._feed)
 
 
-def _copies(layer: Module, count: int) -> ModuleList:
-    return ModuleList(copy.deepcopy(layer) for _ in range(count))
+def _copies(owner: Module, layer: Module, count: int) -> ModuleList:
+    copies = ModuleList(copy.deepcopy(layer) for _ in range(count))
+    if count:
+        exchange_argument(owner, layer, copies[0])  # so that the layer copied is not kept alive
+    return copies
 
 
 class TransformerEncoder(Module):
@@ -199,7 +203,7 @@ class TransformerEncoder(Module):
         mask_check: bool = True,
     ) -> None:
         super().__init__()
-        self.layers, self.num_layers, self.norm = _copies(encoder_layer, num_layers), num_layers, norm
+        self.layers, self.num_layers, self.norm = _copies(self, encoder_layer, num_layers), num_layers, norm
         self.enable_nested_tensor, self.mask_check = enable_nested_tensor, mask_check
 
     def forward(
@@ -222,7 +226,7 @@ class TransformerDecoder(Module):
 
     def __init__(self, decoder_layer: Module, num_layers: int, norm: Module | None = None) -> None:
         super().__init__()
-        self.layers, self.num_layers, self.norm = _copies(decoder_layer, num_layers), num_layers, norm
+        self.layers, self.num_layers, self.norm = _copies(self, decoder_layer, num_layers), num_layers, norm
 
     def forward(
         self,
