@@ -24,8 +24,10 @@ __all__ = [
     "DeviceError",
     "IndexRangeError",
     "LinAlgError",
+    "MissingColumnError",
     "MissingDataError",
     "MissingPackageError",
+    "NonFiniteError",
     "SettingError",
     "ShapeError",
     "TapeError",
@@ -128,6 +130,14 @@ class AbsentImportError(UnsupportedError, ImportError):
 
 class DataFormatError(TinygradError, ValueError):
     """A data file is damaged, or does not hold what it is read as."""
+
+
+class MissingColumnError(TinygradError, KeyError):
+    """A table has no column of that name."""
+
+
+class NonFiniteError(TinygradError, FloatingPointError):
+    """A loss, an output, a parameter or a datum is NaN or infinite."""
 
 
 class MissingDataError(TinygradError, FileNotFoundError):

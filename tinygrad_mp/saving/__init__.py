@@ -13,10 +13,8 @@
 from __future__ import annotations
 
 import os
-import secrets
 import stat
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
 from io import BytesIO
 from mmap import ACCESS_READ
 from mmap import mmap as MemoryMap
@@ -27,6 +25,7 @@ from tinygrad_mp.backend.devices import CPU
 from tinygrad_mp.creation import empty
 from tinygrad_mp.errors import DataFormatError
 from tinygrad_mp.saving.container import contents, read, write
+from tinygrad_mp.saving.replacing import replacing
 from tinygrad_mp.saving.trees import Decoder, Encoder
 from tinygrad_mp.tape import wrap
 from tinygrad_mp.tensor import Tensor
@@ -75,7 +74,7 @@ def save(
         with open(path, "wb") as file:
             _write_to_object(file, head, arrays)
         return
-    with _replacing(os.path.realpath(path)) as file:
+    with replacing(os.path.realpath(path)) as file:
         write(file, head, arrays)
 
 
@@ -84,37 +83,6 @@ def _write_to_object(file: Any, head: bytes, arrays: list[Any]) -> None:
     whole = BytesIO()
     write(whole, head, arrays)
     file.write(whole.getbuffer())
-
-
-@contextmanager
-def _replacing(path: str) -> Iterator[Any]:
-    """A file beside ``path`` that takes its place at the end of the block, or goes away if the block fails."""
-    folder, name = os.path.split(path)
-    beside = os.path.join(folder, f".{name}.{secrets.token_hex(6)}.tmp")
-    descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o666)
-    try:
-        with open(descriptor, "wb") as file:
-            with suppress(OSError):
-                os.chmod(beside, stat.S_IMODE(os.stat(path).st_mode))  # the rights of the file that is replaced
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(beside, path)
-    except BaseException:
-        with suppress(OSError):
-            os.unlink(beside)
-        raise
-    _sync_folder(folder)
-
-
-def _sync_folder(folder: str) -> None:
-    """Bring the new name to the disk, where folders can be opened."""
-    with suppress(OSError):
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
 
 
 def load(
