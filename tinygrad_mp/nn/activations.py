@@ -128,7 +128,7 @@ class Softmax(Activation):
     Train on the logits with :class:`CrossEntropyLoss` instead, which is exact where this rounds to 0 or 1.
     """
 
-    settings = ("dim",)
+    settings: tuple[str, ...] = ("dim",)
 
     def __init__(self, dim: int | None = None) -> None:
         super().__init__()

@@ -189,7 +189,7 @@ class Saved(Called):
                 problem = _problem(value, target, state_dict[path])
                 if problem is not None:
                     error_msgs.append(f"{path}: {problem}")
-                else:
+                elif value is not None:  # two layers that have no shape yet have nothing to copy
                     plan.add(registry, name, target, state_dict[path], value)
         path = prefix + EXTRA
         if _has_extra(self):
