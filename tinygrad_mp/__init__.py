@@ -61,6 +61,7 @@ from tinygrad_mp.dtypes import (
 from tinygrad_mp.errors import (
     AbsentError,
     AbsentImportError,
+    DataError,
     DataFormatError,
     DeviceError,
     DTypeError,
@@ -260,6 +261,7 @@ __all__ = [
     "AbsentError",
     "AbsentImportError",
     "DTypeError",
+    "DataError",
     "DataFormatError",
     "DeviceError",
     "Generator",

@@ -20,6 +20,7 @@ __all__ = [
     "AbsentError",
     "AbsentImportError",
     "DTypeError",
+    "DataError",
     "DataFormatError",
     "DeviceError",
     "IndexRangeError",
@@ -126,6 +127,10 @@ class AbsentError(UnsupportedError, AttributeError):
 
 class AbsentImportError(UnsupportedError, ImportError):
     """A name that PyTorch has and this package leaves out, in ``from tinygrad_mp import name``."""
+
+
+class DataError(TinygradError, ValueError):
+    """Values that data must not hold: NaN, infinity, a probability above one, a negative weight, or no rows at all."""
 
 
 class DataFormatError(TinygradError, ValueError):
