@@ -85,7 +85,7 @@ class History:
         return self.columns
 
     def __contains__(self, name: object) -> bool:
-        return name in self.columns
+        return name == "epoch" or any(name in row for row in self._rows)
 
     @overload
     def __getitem__(self, key: int) -> dict[str, Any]: ...
@@ -118,8 +118,8 @@ class History:
     @property
     def best_epoch(self) -> int | None:
         """The first epoch, counted from 1, whose monitored figure no other surpasses; None if there is none."""
-        sign = 1 if self.mode == "min" else -1
-        column = ((row.get(self.monitor), epoch) for epoch, row in enumerate(self._rows, 1))
+        sign, monitor = 1 if self.mode == "min" else -1, self.monitor
+        column = ((row.get(monitor), epoch) for epoch, row in enumerate(self._rows, 1))
         known = [(sign * value, epoch) for value, epoch in column if value is not None and not math.isnan(value)]
         return min(known)[1] if known else None
 
