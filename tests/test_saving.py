@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import pathlib
@@ -493,10 +494,11 @@ def an_entry(dtype: Any = "F32", shape: Any = (1,), offsets: Any = (0, 4)) -> di
         a_plain_file({"__metadata__": {"tinygrad_mp": "1", "tree": "{}", "sha256": "0" * 64}}),
         b"",
         b"1234567",
+        b"\x80",
         b"\0" * 8,
         b"\0" * 100,
     ],
-    ids=range(34),
+    ids=range(35),
 )
 def test_hostile_headers_are_refused(data: bytes) -> None:
     refused(data)
@@ -557,6 +559,20 @@ class Runs:
 
     def __reduce__(self) -> Any:
         return pytest.fail, ("the pickle was run",)
+
+
+@pytest.mark.parametrize("length", [0x280, 0x380, 0x480, 0x580])
+def test_a_header_whose_length_looks_like_the_start_of_a_pickle_is_read(length: int) -> None:
+    lengths = set()
+    for count in range(length):
+        file = io.BytesIO()
+        tg.save("a" * count, file)
+        lengths.add(int.from_bytes(file.getvalue()[:8], "little"))
+        if length in lengths:
+            break
+    assert length in lengths
+    file.seek(0)
+    assert tg.load(file) == "a" * count
 
 
 def test_a_pickle_is_refused_with_the_way_to_convert_it(tmp_path: pathlib.Path) -> None:

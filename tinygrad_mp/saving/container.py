@@ -109,7 +109,7 @@ class Archive:
 
 def read(file: memoryview, name: str) -> Archive:
     """Check the bytes of a file; DataFormatError if it is damaged, or something else."""
-    _refuse_other_formats(bytes(file[:8]), name)
+    _refuse_other_formats(bytes(file[:9]), name)
     try:
         length, header = _header(file)
         entries = dict(_entries(header))
@@ -200,6 +200,8 @@ _CONVERT = (
 
 
 def _refuse_other_formats(first: bytes, name: str) -> None:
+    if first[8:] == b"{":  # a header begins here: what stands before is its length, whatever it looks like
+        return
     stem = name.rpartition(".")[0] or name
     fix = _CONVERT.format(name, f"{stem}.safetensors")
     if first[:4] == b"PK\x03\x04":
@@ -208,7 +210,7 @@ def _refuse_other_formats(first: bytes, name: str) -> None:
             "pickles are not read",
             fix=fix + "; if it is an .npz, numpy.load reads it",
         )
-    if first[:1] == b"\x80" and 1 < first[1] < 6:
+    if first[:1] == b"\x80" and b"\x02" <= first[1:2] <= b"\x05":
         raise DataFormatError(f"load: {name} is a pickle, which can run any code; pickles are not read", fix=fix)
     if first[:6] == b"\x93NUMPY":
         raise DataFormatError(f"load: {name} is an .npy file", fix="from_numpy(numpy.load(...))")
