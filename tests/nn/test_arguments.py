@@ -58,7 +58,7 @@ def test_a_module_of_any_arguments_is_copied_and_pickled() -> None:
     for one in (copy.deepcopy(nested), pickle.loads(pickle.dumps(nested))):
         assert len(one) == 3
     kept = pickle.loads(pickle.dumps(arguments_of(odd)))
-    assert [type(value) for value in kept.args] == [Lost, Lost, list, Lost]
+    assert [type(value) for value in kept.args] == [Lost, Lost, list, Held]
     assert kept.kwargs == {"handle": open, "path": {"a": {1, 2}}}
 
 

@@ -39,24 +39,28 @@ class Lost:
 class Held:
     """Stands for a tensor or an array, which it does not keep alive."""
 
-    def __init__(self, value: Any) -> None:
-        self.what = f"a tensor of shape {tuple(value.shape)}"
-        self._reference = weakref.ref(value)
+    def __init__(self, value: Any, shape: tuple[int, ...] = ()) -> None:
+        self.shape = shape if value is None else tuple(value.shape)
+        self._reference = None if value is None else weakref.ref(value)
+
+    @property
+    def what(self) -> str:
+        """What it stands for, in words."""
+        return f"a tensor of shape {self.shape}"
 
     @property
     def value(self) -> Any:
         """The tensor or array; None if there is nobody else who has it."""
-        return self._reference()
+        return None if self._reference is None else self._reference()
 
     def __repr__(self) -> str:
         return f"<{self.what}>"
 
-    def __deepcopy__(self, memo: dict[int, Any]) -> Held | Lost:
-        value = self.value
-        return Lost(self.what) if value is None else Held(copy.deepcopy(value, memo))
+    def __deepcopy__(self, memo: dict[int, Any]) -> Held:
+        return Held(copy.deepcopy(self.value, memo), self.shape)
 
     def __reduce__(self) -> Any:
-        return Lost, (self.what,)
+        return Held, (None, self.shape)
 
 
 class Arguments:
@@ -94,14 +98,15 @@ class Configured:
     def __new__(cls, *args: Any, **kwargs: Any) -> Self:
         new = super().__new__
         made = new(cls) if new is object.__new__ else new(cls, *args, **kwargs)  # the latter: a second base has its own
-        made.__dict__["_arguments"] = _remembered(args, kwargs) if args or kwargs else _NOTHING
+        made.__dict__["_arguments"] = remembered(args, kwargs) if args or kwargs else _NOTHING
         return made
 
 
 _NOTHING = Arguments()
 
 
-def _remembered(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Arguments:
+def remembered(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Arguments:
+    """What to keep of the arguments of a call; ``kwargs`` may be written to."""
     for value in args:
         if type(value) not in _PLAIN:
             args = tuple([_kept(one) for one in args])
@@ -131,7 +136,8 @@ def _kept(value: Any) -> Any:
 
 
 def is_record(value: Any) -> bool:
-    """Whether ``value`` is a bundle of settings: a dataclass, a named tuple, an entry of an enum, or a namespace.
+    """Whether ``value`` is a bundle of settings: a dataclass, a named tuple, an entry of an enum, a namespace, or an
+    optimizer or schedule that is still unbound.
 
     >>> from types import SimpleNamespace
     >>> is_record(SimpleNamespace(width=3)), is_record((3,))
@@ -143,6 +149,7 @@ def is_record(value: Any) -> bool:
         or isinstance(value, (Enum, SimpleNamespace))
         or (isinstance(value, tuple) and hasattr(kind, "_fields"))
         or (kind.__name__ == "Namespace" and kind.__module__ == "argparse")
+        or (kind.__name__ == "Unbound" and kind.__module__ == "tinygrad_mp.optim.unbound")
     )
 
 
