@@ -25,10 +25,9 @@ from tinygrad_mp.errors import (
     ShapeError,
     TapeError,
     TinygradError,
-    describe,
-    user_location,
 )
 from tinygrad_mp.nn import functional as F
+from tinygrad_mp.scene import describe, user_location
 
 # --- the mistakes that a stranger makes ------------------------------------------------------------------------------
 

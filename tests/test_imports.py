@@ -8,6 +8,7 @@ import json
 import pkgutil
 import subprocess
 import sys
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -133,6 +134,44 @@ def test_names_that_are_fetched_later_exist_and_are_listed() -> None:
             assert name in dir(offered)
     for name, _, _ in later.entries(later.IN_PLACE):
         assert callable(getattr(tg.Tensor, name + "_"))
+
+
+def test_a_name_that_is_fetched_later_is_not_hidden_by_a_module_of_that_name() -> None:
+    modules = {info.name for info in pkgutil.iter_modules(tg.__path__)}
+    assert not modules & {name for name, _, _ in later.entries(later.FUNCTIONS)}
+
+
+def test_a_primitive_of_a_user_does_not_keep_a_module_that_is_loaded_later_from_loading() -> None:
+    loaded_by = modules_loaded_by(
+        "import tinygrad_mp as tg\n"
+        "assert 'softmax' not in tg.REGISTRY\n"
+        "mine = tg.primitive(name='softmax', x=lambda g: g)(lambda x: x)\n"
+        "assert tg.softmax(tg.ones(2), 0).tolist() == [0.5, 0.5]\n"
+        "assert mine(tg.ones(1)).item() == 1\n"
+        "assert tg.REGISTRY['softmax'].call is not mine"
+    )
+    assert "tinygrad_mp" in loaded_by
+
+
+def test_threads_that_import_at_once_get_the_same(tmp_path: Path) -> None:
+    """Of a fresh package: what one thread fetches, another may be fetching too."""
+    program = tmp_path / "program.py"
+    program.write_text(
+        "from concurrent.futures import ThreadPoolExecutor\n"
+        "from threading import Barrier\n"
+        "import tinygrad_mp as tg\n"
+        "start = Barrier(8)\n"
+        "def work(position):\n"
+        "    start.wait()\n"
+        "    x = tg.ones(2, 2, requires_grad=True)\n"
+        "    y = tg.softmax(x.sin().relu_() if position % 2 else tg.relu(x.sin()), 0).max(dim=1).values.cumsum(0)\n"
+        "    y.sum().backward()\n"
+        "    return y.tolist(), x.grad.tolist(), repr(y)\n"
+        "with ThreadPoolExecutor(8) as pool:\n"
+        "    results = list(pool.map(work, range(8)))\n"
+        "assert all(result == results[0] for result in results), results\n"
+    )
+    subprocess.run([sys.executable, "-W", "error", str(program)], check=True)
 
 
 def test_a_name_cannot_be_offered_twice() -> None:

@@ -12,34 +12,19 @@ Public names only. To understand the engine, read ``autograd/__init__.py`` first
 """
 
 from importlib import import_module
+from math import e, inf, nan, pi
 from types import FunctionType as _FunctionType
 from typing import TYPE_CHECKING, Any
 
 from numpy import dtype
 
-from tinygrad_mp import autograd, cuda
+from tinygrad_mp import autograd
 from tinygrad_mp import later as _later
 from tinygrad_mp.absent import missing as _missing
 from tinygrad_mp.autograd import grad
 from tinygrad_mp.backend import Device as device
 from tinygrad_mp.backend import get_num_threads, set_num_threads
-from tinygrad_mp.creation import (
-    arange,
-    as_tensor,
-    empty,
-    empty_like,
-    eye,
-    from_dlpack,
-    from_numpy,
-    full,
-    full_like,
-    linspace,
-    ones,
-    ones_like,
-    tensor,
-    zeros,
-    zeros_like,
-)
+from tinygrad_mp.creation import tensor
 from tinygrad_mp.dtypes import (
     bool_ as bool,
 )
@@ -76,153 +61,186 @@ from tinygrad_mp.errors import (
     TinygradError,
     UnsupportedError,
 )
-from tinygrad_mp.formatting import get_printoptions, printoptions, set_printoptions
 from tinygrad_mp.grad_mode import enable_grad, is_grad_enabled, no_grad, set_grad_enabled
 from tinygrad_mp.keywords import flexible as _flexible
 from tinygrad_mp.keywords import makes as _makes
-from tinygrad_mp.ops import (
-    abs,
-    add,
-    all,
-    allclose,
-    amax,
-    amin,
-    any,
-    argmax,
-    argmin,
-    bitwise_and,
-    bitwise_not,
-    bitwise_or,
-    bitwise_xor,
-    bmm,
-    broadcast_to,
-    cat,
-    ceil,
-    chunk,
-    clamp,
-    clone,
-    contiguous,
-    cos,
-    cumsum,
-    diagonal,
-    dot,
-    einsum,
-    eq,
-    equal,
-    erf,
-    exp,
-    expand,
-    expm1,
-    flatten,
-    flip,
-    floor,
-    floor_divide,
-    gather,
-    ge,
-    gt,
-    index_select,
-    isclose,
-    isfinite,
-    isinf,
-    isnan,
-    le,
-    log,
-    log1p,
-    log_softmax,
-    logical_and,
-    logical_not,
-    logical_or,
-    logical_xor,
-    logsumexp,
-    lt,
-    masked_fill,
-    matmul,
-    max,
-    maximum,
-    mean,
-    min,
-    minimum,
-    mm,
-    movedim,
-    mul,
-    mv,
-    narrow,
-    ne,
-    neg,
-    norm,
-    outer,
-    permute,
-    pow,
-    prod,
-    reciprocal,
-    relu,
-    remainder,
-    repeat,
-    repeat_interleave,
-    reshape,
-    roll,
-    round,
-    rsqrt,
-    scatter_add,
-    sigmoid,
-    sign,
-    sin,
-    softmax,
-    split,
-    sqrt,
-    square,
-    squeeze,
-    stack,
-    std,
-    sub,
-    sum,
-    swapaxes,
-    take_along_dim,
-    tan,
-    tanh,
-    tile,
-    transpose,
-    tril,
-    triu,
-    trunc,
-    unbind,
-    unsqueeze,
-    var,
-)
-from tinygrad_mp.ops import (
-    divide as div,
-)
 from tinygrad_mp.primitive import primitive
-from tinygrad_mp.random import (
-    Generator,
-    bernoulli,
-    default_generator,
-    get_rng_state,
-    initial_seed,
-    manual_seed,
-    multinomial,
-    normal,
-    rand,
-    rand_like,
-    randint,
-    randint_like,
-    randn,
-    randn_like,
-    randperm,
-    seed,
-    set_rng_state,
-)
 from tinygrad_mp.registry import REGISTRY
 from tinygrad_mp.sizes import Size
 from tinygrad_mp.tensor import Tensor
 
-if TYPE_CHECKING:
-    from tinygrad_mp import data, nn, optim, special, testing, utils
+if TYPE_CHECKING:  # fetched when they are first asked for: later.py says from where
+    from tinygrad_mp import cuda, data, nn, optim, special, testing, utils
+    from tinygrad_mp.creation import (
+        arange,
+        as_tensor,
+        empty,
+        empty_like,
+        eye,
+        from_dlpack,
+        from_numpy,
+        full,
+        full_like,
+        linspace,
+        ones,
+        ones_like,
+        zeros,
+        zeros_like,
+    )
+    from tinygrad_mp.formatting import get_printoptions, printoptions, set_printoptions
+    from tinygrad_mp.ops import (
+        abs,
+        add,
+        all,
+        allclose,
+        any,
+        bitwise_and,
+        bitwise_not,
+        bitwise_or,
+        bitwise_xor,
+        bmm,
+        broadcast_to,
+        cat,
+        chunk,
+        clamp,
+        clone,
+        contiguous,
+        diagonal,
+        dot,
+        eq,
+        equal,
+        exp,
+        expand,
+        flatten,
+        floor_divide,
+        ge,
+        gt,
+        isclose,
+        isfinite,
+        isinf,
+        isnan,
+        le,
+        log,
+        logical_and,
+        logical_not,
+        logical_or,
+        logical_xor,
+        logsumexp,
+        lt,
+        matmul,
+        maximum,
+        mean,
+        minimum,
+        mm,
+        movedim,
+        mul,
+        mv,
+        narrow,
+        ne,
+        neg,
+        outer,
+        permute,
+        pow,
+        prod,
+        reciprocal,
+        remainder,
+        reshape,
+        rsqrt,
+        sign,
+        split,
+        sqrt,
+        square,
+        squeeze,
+        stack,
+        std,
+        sub,
+        sum,
+        swapaxes,
+        tanh,
+        transpose,
+        unbind,
+        unsqueeze,
+        var,
+    )
+    from tinygrad_mp.ops import (
+        divide as div,
+    )
+    from tinygrad_mp.ops.activation import (
+        relu,
+        sigmoid,
+    )
+    from tinygrad_mp.ops.contraction import (
+        einsum,
+    )
+    from tinygrad_mp.ops.copying import (
+        flip,
+        repeat,
+        repeat_interleave,
+        roll,
+        tile,
+        tril,
+        triu,
+    )
+    from tinygrad_mp.ops.cumulative import (
+        cumsum,
+    )
+    from tinygrad_mp.ops.elementary import (
+        ceil,
+        cos,
+        erf,
+        expm1,
+        floor,
+        log1p,
+        round,
+        sin,
+        tan,
+        trunc,
+    )
+    from tinygrad_mp.ops.extremes import (
+        amax,
+        amin,
+        argmax,
+        argmin,
+        max,
+        min,
+    )
+    from tinygrad_mp.ops.gathering import (
+        gather,
+        index_select,
+        masked_fill,
+        scatter_add,
+        take_along_dim,
+    )
+    from tinygrad_mp.ops.norms import (
+        norm,
+    )
+    from tinygrad_mp.ops.softmax import (
+        log_softmax,
+        softmax,
+    )
+    from tinygrad_mp.random import (
+        Generator,
+        bernoulli,
+        default_generator,
+        get_rng_state,
+        initial_seed,
+        manual_seed,
+        multinomial,
+        normal,
+        rand,
+        rand_like,
+        randint,
+        randint_like,
+        randn,
+        randn_like,
+        randperm,
+        seed,
+        set_rng_state,
+    )
 
 __version__ = "0.1.0"
 _OPS, _MAKERS = "tinygrad_mp.ops.", {f"tinygrad_mp.{name}" for name in ("creation", "grids", "random")}
 
-inf, nan, pi, e = float("inf"), float("nan"), 3.141592653589793, 2.718281828459045
 newaxis = None
 half, float, double = float16, float32, float64
 short, int, long = int16, int32, int64
@@ -234,7 +252,7 @@ def _as_function(value: Any) -> Any:
     return _flexible(value) if module.startswith(_OPS) else _makes(value) if module in _MAKERS else value
 
 
-globals().update({name: _as_function(value) for name, value in globals().items() if not name.startswith("_")})
+tensor = _as_function(tensor)
 _MODULES = _later.MODULES.split()
 _LATER = {name: (module, there) for name, module, there in _later.entries(_later.FUNCTIONS)}
 

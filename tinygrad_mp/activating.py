@@ -12,9 +12,9 @@ from tinygrad_mp.creation import zeros_like
 from tinygrad_mp.errors import SettingError
 from tinygrad_mp.mutation import in_place
 from tinygrad_mp.ops import activation, gating, piecewise
-from tinygrad_mp.ops import log_softmax as plain_log_softmax
-from tinygrad_mp.ops import softmax as plain_softmax
 from tinygrad_mp.ops.elementwise import log, neg
+from tinygrad_mp.ops.softmax import log_softmax as plain_log_softmax
+from tinygrad_mp.ops.softmax import softmax as plain_softmax
 from tinygrad_mp.random import rand_like
 
 __all__ = [

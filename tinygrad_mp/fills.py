@@ -38,6 +38,18 @@ def _require(name: str, fits: bool, what: str) -> None:
         raise SettingError(f"{name}: {what}")
 
 
+def uniform_(self: Any, low: float = 0.0, high: float = 1.0, *, generator: Any = None) -> Any:
+    """Write draws from the uniform distribution on [low, high). Returns self."""
+    fill_in_place(self, fill_uniform, low, high, generator)
+    return self
+
+
+def normal_(self: Any, mean: float = 0.0, std: float = 1.0, *, generator: Any = None) -> Any:
+    """Write draws from the normal distribution. Returns self."""
+    fill_in_place(self, fill_normal, mean, std, generator)
+    return self
+
+
 def fill_diagonal_(self: Any, fill_value: Any, wrap: bool = False) -> Any:
     """Write a number onto the diagonal: of a matrix, or the entries whose indices are all equal. Returns self.
 

@@ -16,6 +16,8 @@ from tinygrad_mp.creation import as_tensor, finish, full, linspace, one_size, te
 from tinygrad_mp.dtypes import as_dtype, get_default_dtype
 from tinygrad_mp.errors import DTypeError, SettingError, ShapeError
 from tinygrad_mp.nested import a_kind
+from tinygrad_mp.ops.copying import flip
+from tinygrad_mp.ops.gathering import index_select
 from tinygrad_mp.tape import TensorBase
 
 
@@ -103,7 +105,7 @@ def combinations(input: Any, r: int = 2, with_replacement: bool = False) -> Any:
     choose = combinations_with_replacement if with_replacement else choices
     rows = numpy.array(list(choose(range(input.shape[0]), r)), dtype=numpy.int64).reshape(-1, r)
     places = finish(rows.reshape(-1), input.device)
-    return ops.reshape(ops.index_select(input, 0, places), (len(rows), r))
+    return ops.reshape(index_select(input, 0, places), (len(rows), r))
 
 
 def vander(x: Any, N: int | None = None, increasing: bool = False) -> Any:
@@ -124,7 +126,7 @@ def vander(x: Any, N: int | None = None, increasing: bool = False) -> Any:
         return x.new_empty((x.shape[0], 0))
     column = ops.unsqueeze(x if x.dtype.kind in "fc" else x.long(), 1)
     powers = finish(numpy.arange(count), x.device)
-    return ops.pow(column, powers.to(dtype=column.dtype) if increasing else ops.flip(powers, 0).to(dtype=column.dtype))
+    return ops.pow(column, powers.to(dtype=column.dtype) if increasing else flip(powers, 0).to(dtype=column.dtype))
 
 
 # --- indices of triangles ---------------------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable
 from functools import update_wrapper
-from typing import Any, NamedTuple
+from typing import Any
 
 from tinygrad_mp import ops
 from tinygrad_mp.backend import is_array
@@ -59,13 +59,16 @@ _IN_MEMORY = (ops.clone, ops.contiguous)
 _SCALED = {ops.add: ops.scaled_add, ops.sub: ops.scaled_sub}
 
 
-class _Parameters(NamedTuple):
-    """What a function takes: inputs of a primitive by position only, the rest by position or keyword."""
+class _Parameters:
+    """What a function takes: inputs of a primitive by position only, the rest by position or keyword.
 
-    positional: tuple[str, ...]
-    keywords: frozenset[str]
-    open: bool  # takes *arguments of its own
-    rest: str | None = None  # what those are called
+    ``open``: it takes ``*arguments`` of its own, which are called ``rest``.
+    """
+
+    def __init__(
+        self, positional: tuple[str, ...], keywords: frozenset[str], open: bool, rest: str | None = None
+    ) -> None:
+        self.positional, self.keywords, self.open, self.rest = positional, keywords, open, rest
 
 
 def _parameters(function: Callable[..., Any]) -> _Parameters:

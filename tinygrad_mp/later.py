@@ -10,8 +10,8 @@ from importlib import import_module
 from typing import Any
 
 MODULES = """
-accelerator amp backends compiler data distributed distributions func hub jit linalg mps multiprocessing nn onnx optim
-profiler special testing types utils version xpu
+accelerator amp backends compiler cuda data distributed distributions func hub jit linalg mps multiprocessing nn onnx
+optim profiler random special testing types utils version xpu
 """
 """Of the package itself: ``tinygrad_mp.<name>`` is a module, or package."""
 
@@ -19,8 +19,13 @@ FUNCTIONS: dict[str, str] = {
     "activating": "celu_ relu_ rrelu rrelu_ selu_ threshold_",
     "amp": "GradScaler autocast",
     "autograd.anomaly_mode": "is_anomaly_check_nan_enabled is_anomaly_enabled",
+    "creation": """
+        arange as_tensor empty empty_like eye from_dlpack from_numpy full full_like linspace ones ones_like zeros
+        zeros_like
+        """,
     "drawing": "binomial poisson",
     "formats": "channels_last channels_last_3d contiguous_format memory_format preserve_format strided",
+    "formatting": "get_printoptions printoptions set_printoptions",
     "func": "vmap",
     "functional": """
         adaptive_avg_pool1d avg_pool1d channel_shuffle conv1d conv2d conv3d conv_transpose1d conv_transpose2d
@@ -40,6 +45,7 @@ FUNCTIONS: dict[str, str] = {
         set_default_tensor_type
         """,
     "ops": "return_types",
+    "ops.activation": "relu sigmoid",
     "ops.arithmetic": """
         addcdiv addcmul copysign float_power fmax fmin fmod frac frexp heaviside isneginf isposinf isreal ldexp lerp
         nan_to_num nextafter positive rsub signbit
@@ -48,39 +54,56 @@ FUNCTIONS: dict[str, str] = {
         atleast_1d atleast_2d atleast_3d block_diag broadcast_shapes broadcast_tensors column_stack diag diag_embed
         diagflat diagonal_scatter dstack fliplr flipud hstack rot90 row_stack=vstack unflatten vstack
         """,
-    "ops.comparison": "greater=gt greater_equal=ge less=lt less_equal=le not_equal=ne",
+    "ops.comparison": """
+        allclose bitwise_and bitwise_not bitwise_or bitwise_xor eq equal ge greater=gt greater_equal=ge gt isclose
+        isfinite isinf isnan le less=lt less_equal=le logical_and logical_not logical_or logical_xor lt ne not_equal=ne
+        """,
+    "ops.contraction": "einsum",
+    "ops.copying": "flip repeat repeat_interleave roll tile tril triu",
     "ops.counting": """
         argwhere bincount bucketize count_nonzero histc histogram nonzero nonzero_static searchsorted where
         """,
-    "ops.cumulative": "cummax cummin cumprod cumulative_trapezoid diff logcumsumexp trapezoid trapz=trapezoid",
+    "ops.cumulative": "cummax cummin cumprod cumsum cumulative_trapezoid diff logcumsumexp trapezoid trapz=trapezoid",
     "ops.decompositions": "cholesky cholesky_inverse cholesky_solve qr svd",
     "ops.distances": "bilinear cosine_similarity pairwise_distance pdist",
-    "ops.elementary": "fix=trunc",
-    "ops.elementwise": "absolute=abs divide multiply=mul negative=neg sgn=sign subtract=scaled_sub true_divide=div",
+    "ops.elementary": "ceil cos erf expm1 fix=trunc floor log1p round sin tan trunc",
+    "ops.elementwise": """
+        abs absolute=abs add clone div=divide divide exp floor_divide log mul multiply=mul neg negative=neg pow
+        reciprocal remainder rsqrt sgn=sign sign sqrt square sub subtract=scaled_sub tanh true_divide=div
+        """,
+    "ops.extremes": "amax amin argmax argmin max min",
+    "ops.gathering": "gather index_select masked_fill scatter_add take_along_dim",
     "ops.integers": "bitwise_left_shift bitwise_right_shift gcd lcm",
     "ops.inverses": "det inverse=inv logdet matrix_power slogdet",
     "ops.joining": """
-        concat=cat concatenate=cat split_with_sizes=split unsafe_chunk=chunk unsafe_split=split
-        unsafe_split_with_sizes=split
+        cat chunk concat=cat concatenate=cat diagonal narrow split split_with_sizes=split stack unbind
+        unsafe_chunk=chunk unsafe_split=split unsafe_split_with_sizes=split
         """,
+    "ops.linalg": "bmm dot matmul mm mv outer",
     "ops.matrix_norms": "matrix_exp",
-    "ops.movement": "moveaxis=movedim swapdims=swapaxes",
+    "ops.movement": """
+        broadcast_to contiguous expand flatten moveaxis=movedim movedim permute reshape squeeze swapaxes
+        swapdims=swapaxes transpose unsqueeze
+        """,
+    "ops.norms": "norm",
     "ops.parts": "as_strided dsplit hsplit select select_scatter slice_scatter tensor_split vsplit",
     "ops.piecewise": "celu hardshrink prelu selu threshold",
     "ops.point_distances": "cdist dist",
     "ops.products": "addbmm addmm addmv addr baddbmm chain_matmul cross ger inner kron tensordot trace vdot",
     "ops.pseudo_inverses": "pinverse",
     "ops.quantiles": "nanquantile quantile",
+    "ops.reduction": "all any logsumexp mean prod std sum var",
     "ops.scatter_reductions": "scatter_reduce",
     "ops.scattering": """
         index_add index_copy index_fill index_put index_reduce masked_scatter masked_select put scatter take
         """,
-    "ops.selection": "clamp_max clamp_min clip=clamp",
+    "ops.selection": "clamp clamp_max clamp_min clip=clamp maximum minimum",
     "ops.shaping": """
         adjoint conj=unchanged conj_physical=unchanged detach narrow_copy ravel real=unchanged resolve_conj=unchanged
         resolve_neg=unchanged t
         """,
     "ops.slopes": "gradient",
+    "ops.softmax": "log_softmax softmax",
     "ops.sorting": "argsort kthvalue median mode msort nanmedian sort topk",
     "ops.special": "digamma erfc erfinv lgamma logit mvlgamma polygamma xlogy",
     "ops.statistics": "aminmax corrcoef cov nanmean nansum renorm std_mean var_mean",
@@ -89,6 +112,10 @@ FUNCTIONS: dict[str, str] = {
         asinh atan atan2 atanh cosh deg2rad exp2 hypot log10 log2 logaddexp logaddexp2 rad2deg sinc sinh
         """,
     "ops.uniqueness": "isin unique unique_consecutive",
+    "random": """
+        Generator bernoulli default_generator get_rng_state initial_seed manual_seed multinomial normal rand rand_like
+        randint randint_like randn randn_like randperm seed set_rng_state
+        """,
     "saving": "load save",
     "switches": """
         are_deterministic_algorithms_enabled bfloat16 compile get_deterministic_debug_mode get_float32_matmul_precision
@@ -102,20 +129,25 @@ FUNCTIONS: dict[str, str] = {
 
 METHODS: dict[str, str] = {
     "conversions": "byte char cpu cuda double half long short to type type_as",
-    "fills": "bernoulli_ cauchy_ exponential_ fill_diagonal_ geometric_ log_normal_ random_",
+    "fills": "bernoulli_ cauchy_ exponential_ fill_diagonal_ geometric_ log_normal_ normal_ random_ uniform_",
     "inquiry": "is_complex is_conj is_inference is_nonzero is_same_size is_signed",
     "legacy": "new",
+    "numpy_calls": "__array_function__ __array_ufunc__",
+    "ops.activation": "relu sigmoid",
     "ops.arithmetic": """
         __rdiv__=rdiv addcdiv addcmul copysign float_power fmax fmin fmod frac frexp heaviside isneginf isposinf isreal
         ldexp lerp nan_to_num nextafter positive signbit
         """,
     "ops.arranging": "diag diag_embed diagflat diagonal_scatter fliplr flipud rot90 unflatten",
     "ops.comparison": "greater=gt greater_equal=ge less=lt less_equal=le not_equal=ne",
+    "ops.copying": "flip repeat repeat_interleave roll tile tril triu",
     "ops.counting": "argwhere bincount count_nonzero histc histogram nonzero nonzero_static where=tensor_where",
-    "ops.cumulative": "cummax cummin cumprod diff logcumsumexp",
+    "ops.cumulative": "cummax cummin cumprod cumsum diff logcumsumexp",
     "ops.decompositions": "cholesky cholesky_inverse cholesky_solve qr svd",
-    "ops.elementary": "fix=trunc",
+    "ops.elementary": "ceil cos erf expm1 fix=trunc floor log1p round sin tan trunc",
     "ops.elementwise": "sgn=sign",
+    "ops.extremes": "amax amin argmax argmin max min",
+    "ops.gathering": "gather index_select masked_fill scatter_add take_along_dim",
     "ops.integers": """
         __lshift__=bitwise_left_shift __rlshift__=left_shift_of __rrshift__=right_shift_of
         __rshift__=bitwise_right_shift bitwise_left_shift bitwise_right_shift gcd lcm
@@ -124,6 +156,7 @@ METHODS: dict[str, str] = {
     "ops.joining": "split_with_sizes=split unsafe_chunk=chunk unsafe_split=split unsafe_split_with_sizes=split",
     "ops.matrix_norms": "matrix_exp",
     "ops.movement": "moveaxis=movedim swapdims=swapaxes",
+    "ops.norms": "norm",
     "ops.parts": "as_strided dsplit hsplit select select_scatter slice_scatter tensor_split vsplit",
     "ops.piecewise": "hardshrink prelu",
     "ops.point_distances": "dist",
@@ -139,6 +172,7 @@ METHODS: dict[str, str] = {
         adjoint conj=unchanged conj_physical=unchanged expand_as narrow_copy ravel reshape_as resolve_conj=unchanged
         resolve_neg=unchanged sum_to_size t view_as
         """,
+    "ops.softmax": "log_softmax softmax",
     "ops.sorting": "argsort kthvalue median mode msort nanmedian sort topk",
     "ops.special": "digamma erfc erfinv lgamma logit mvlgamma polygamma xlogy",
     "ops.statistics": "aminmax corrcoef cov nanmean nansum renorm",
@@ -147,6 +181,7 @@ METHODS: dict[str, str] = {
         asinh atan atan2 atanh cosh deg2rad exp2 hypot log10 log2 logaddexp logaddexp2 rad2deg sinc sinh
         """,
     "ops.uniqueness": "unique unique_consecutive",
+    "ops.window": "unfold=unfold_dim",
     "random": "bernoulli multinomial",
     "similar": "new_empty new_full new_ones new_tensor new_zeros",
     "storage": """
@@ -158,23 +193,25 @@ METHODS: dict[str, str] = {
 """Methods of ``Tensor``."""
 
 IN_PLACE: dict[str, str] = {
+    "ops.activation": "relu sigmoid",
     "ops.arithmetic": "addcdiv addcmul copysign float_power fmod frac heaviside ldexp lerp nan_to_num nextafter",
     "ops.comparison": """
         bitwise_and bitwise_not bitwise_or bitwise_xor eq ge greater=gt greater_equal=ge gt le less=lt less_equal=le
         logical_and logical_not logical_or logical_xor lt ne not_equal=ne
         """,
     "ops.copying": "tril triu",
-    "ops.cumulative": "cumprod",
-    "ops.elementary": "erf expm1 fix=trunc trunc",
+    "ops.cumulative": "cumprod cumsum",
+    "ops.elementary": "ceil cos erf expm1 fix=trunc floor log1p round sin tan trunc",
     "ops.elementwise": """
-        absolute=abs divide floor_divide multiply=mul negative=neg sgn=sign sign subtract=scaled_sub true_divide=div
+        abs absolute=abs add div=divide divide exp floor_divide log mul multiply=mul neg negative=neg pow reciprocal
+        remainder rsqrt sgn=sign sign sqrt square sub subtract=scaled_sub tanh true_divide=div
         """,
+    "ops.gathering": "masked_fill scatter_add",
     "ops.integers": "bitwise_left_shift bitwise_right_shift gcd lcm",
     "ops.products": "addbmm addmm addmv addr baddbmm",
-    "ops.reduction": "cumsum",
     "ops.scatter_reductions": "scatter_reduce",
     "ops.scattering": "index_add index_copy index_fill index_put index_reduce masked_scatter put scatter",
-    "ops.selection": "clamp_max clamp_min clip=clamp",
+    "ops.selection": "clamp clamp_max clamp_min clip=clamp",
     "ops.special": "digamma erfc erfinv lgamma logit mvlgamma polygamma xlogy",
     "ops.statistics": "renorm",
     "ops.transcendental": """
@@ -214,7 +251,9 @@ def fetch(module: str, name: str) -> Any:
 
 def offer(owner: type, table: Mapping[str, str], suffix: str = "", make: Callable[[Any], Any] | None = None) -> None:
     """Give a class the names of a table, each with ``suffix``, as what ``make`` makes of them."""
+    known = vars(owner)
     for name, module, there in entries(table):
-        if name + suffix in vars(owner):
-            raise TypeError(f"{owner.__name__} already has {name + suffix}")
-        setattr(owner, name + suffix, Later(owner, name + suffix, module, there, make))
+        name += suffix
+        if name in known:
+            raise TypeError(f"{owner.__name__} already has {name}")
+        setattr(owner, name, Later(owner, name, module, there, make))

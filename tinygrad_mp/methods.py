@@ -43,15 +43,10 @@ class Methods:
 
     __slots__ = ()
 
-    if TYPE_CHECKING:  # the rest of what `later.METHODS` lists has a type only when it is there
-        to: Any
-        cpu: Any
-        cuda: Any
-        double: Any
-        half: Any
-        long: Any
-        type: Any
-        type_as: Any
+    if TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any:
+            """What `later.METHODS` and `later.IN_PLACE` list has a type only when it is there."""
 
     # --- operators --------------------------------------------------------------------------------------------------
 
@@ -132,25 +127,15 @@ class Methods:
     absolute = ops.abs
     sign = ops.sign
     exp = ops.exp
-    expm1 = ops.expm1
     log = ops.log
-    log1p = ops.log1p
     sqrt = ops.sqrt
     rsqrt = ops.rsqrt
     square = ops.square
     reciprocal = ops.reciprocal
-    sin = ops.sin
-    cos = ops.cos
-    tan = ops.tan
-    erf = ops.erf
     maximum = ops.maximum
     minimum = ops.minimum
     clamp = ops.clamp
     clip = ops.clamp
-    floor = ops.floor
-    ceil = ops.ceil
-    round = ops.round
-    trunc = ops.trunc
     allclose = ops.allclose
     equal = ops.equal
     remainder = ops.remainder
@@ -175,24 +160,12 @@ class Methods:
     bitwise_xor = ops.bitwise_xor
     bitwise_not = ops.bitwise_not
     tanh = ops.tanh
-    sigmoid = ops.sigmoid
-    relu = ops.relu
-    softmax = ops.softmax
-    log_softmax = ops.log_softmax
     sum = ops.sum
     mean = ops.mean
     prod = ops.prod
-    max = ops.max
-    min = ops.min
-    amax = ops.amax
-    amin = ops.amin
-    argmax = ops.argmax
-    argmin = ops.argmin
     var = ops.var
     std = ops.std
-    norm = ops.norm
     logsumexp = ops.logsumexp
-    cumsum = ops.cumsum
     all = ops.all
     any = ops.any
     reshape = ops.reshape
@@ -204,61 +177,20 @@ class Methods:
     unsqueeze = ops.unsqueeze
     expand = ops.expand
     broadcast_to = ops.broadcast_to
-    repeat = ops.repeat
-    flip = ops.flip
-    roll = ops.roll
-    tile = ops.tile
     split = ops.split
     chunk = ops.chunk
     unbind = ops.unbind
-    tril = ops.tril
-    triu = ops.triu
     diagonal = ops.diagonal
     narrow = ops.narrow
     movedim = ops.movedim
     swapaxes = ops.swapaxes
     contiguous = ops.contiguous
-    repeat_interleave = ops.repeat_interleave
-    unfold = ops.unfold_dim
-    gather = ops.gather
-    scatter_add = ops.scatter_add
-    index_select = ops.index_select
-    masked_fill = ops.masked_fill
-    take_along_dim = ops.take_along_dim
     matmul = ops.matmul
     dot = ops.dot
     outer = ops.outer
     mv = ops.mv
     mm = ops.mm
     bmm = ops.bmm
-
-    add_ = _writing(ops.add)
-    sub_ = _writing(ops.sub)
-    mul_ = _writing(ops.mul)
-    div_ = _writing(ops.divide)
-    pow_ = _writing(ops.pow)
-    neg_ = _writing(ops.neg)
-    abs_ = _writing(ops.abs)
-    exp_ = _writing(ops.exp)
-    log_ = _writing(ops.log)
-    log1p_ = _writing(ops.log1p)
-    sqrt_ = _writing(ops.sqrt)
-    rsqrt_ = _writing(ops.rsqrt)
-    square_ = _writing(ops.square)
-    reciprocal_ = _writing(ops.reciprocal)
-    sin_ = _writing(ops.sin)
-    cos_ = _writing(ops.cos)
-    tan_ = _writing(ops.tan)
-    tanh_ = _writing(ops.tanh)
-    sigmoid_ = _writing(ops.sigmoid)
-    relu_ = _writing(ops.relu)
-    floor_ = _writing(ops.floor)
-    ceil_ = _writing(ops.ceil)
-    round_ = _writing(ops.round)
-    clamp_ = _writing(ops.clamp)
-    remainder_ = _writing(ops.remainder)
-    masked_fill_ = _writing(ops.masked_fill)
-    scatter_add_ = _writing(ops.scatter_add)
 
     def float(self, memory_format: Any = None) -> Any:
         """This tensor in float32."""

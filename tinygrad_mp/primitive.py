@@ -14,7 +14,7 @@ from typing import Any
 import numpy
 
 from tinygrad_mp.backend import xp
-from tinygrad_mp.backend.normalizing import column_sums
+from tinygrad_mp.backend.sums import column_sums
 from tinygrad_mp.calls import call_for
 from tinygrad_mp.domains import Real
 from tinygrad_mp.registry import REGISTRY, make_op
@@ -84,12 +84,18 @@ def primitive(
         op = make_op(forward, rules, options)
         op.call = update_wrapper(call_for(op), forward)
         op.call.op = op  # type: ignore[attr-defined]
-        if op.name in REGISTRY and REGISTRY[op.name].call.__module__ != forward.__module__:
-            raise TypeError(f"a primitive named {op.name!r} exists already, in {REGISTRY[op.name].call.__module__}")
+        there = forward.__module__ if op.name not in REGISTRY else REGISTRY[op.name].call.__module__
+        # A module of this package may be loaded after a user took a name of its: then the registry holds the package's.
+        if there != forward.__module__ and (_is_ours(there) or not _is_ours(forward.__module__)):
+            raise TypeError(f"a primitive named {op.name!r} exists already, in {there}")
         REGISTRY[op.name] = op
         return op.call
 
     return decorate
+
+
+def _is_ours(module: str) -> bool:
+    return module.startswith(f"{__package__}.")
 
 
 _MANY = 1 << 14

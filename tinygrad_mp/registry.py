@@ -9,7 +9,6 @@ from __future__ import annotations
 import inspect
 import operator
 from collections.abc import Callable, Mapping
-from copy import copy
 from functools import partial
 from types import FunctionType
 from typing import Any, TypeAlias
@@ -237,6 +236,8 @@ def _read_rule(op: Op, name: str, function: Any, places: Mapping[str, int], stat
 def for_large_arrays(op: Op) -> Op:
     """The same elementwise primitive, with forward pass and rules that go through large arrays in blocks."""
     if op.large is None:
+        from copy import copy  # not above: importing the package must stay fast
+
         large = copy(op)
         large.forward = blockwise(op.forward if op.numpy_function is None else op.numpy_function)
         large.numpy_function = None

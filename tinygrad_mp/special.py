@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from tinygrad_mp.absent import lookup
-from tinygrad_mp.ops import erf, expm1, log1p, log_softmax, logsumexp, round, sigmoid, softmax
+from tinygrad_mp.ops.activation import sigmoid
+from tinygrad_mp.ops.elementary import erf, expm1, log1p, round
+from tinygrad_mp.ops.reduction import logsumexp
+from tinygrad_mp.ops.softmax import log_softmax, softmax
 from tinygrad_mp.ops.special import (
     digamma,
     entr,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Iterator
 from typing import Any, Self
 
@@ -10,17 +9,14 @@ from tinygrad_mp import autograd, dtypes, ops
 from tinygrad_mp.absent import mark_absent, present
 from tinygrad_mp.attributes import Attributes
 from tinygrad_mp.backend import Device, array_on, device_of
-from tinygrad_mp.backend.normals import fill_normal
-from tinygrad_mp.backend.random_bits import fill_uniform
 from tinygrad_mp.calls import set_plain_class
 from tinygrad_mp.dtypes import DIFFERENTIABLE, DType
 from tinygrad_mp.errors import DTypeError, IndexRangeError, ShapeError, TapeError, UnsupportedError
-from tinygrad_mp.formatting import format_tensor
 from tinygrad_mp.interop import NumpyProtocols, host_array
 from tinygrad_mp.later import fetch
 from tinygrad_mp.layout import is_contiguous, settle, strides
 from tinygrad_mp.methods import Methods
-from tinygrad_mp.mutation import copy_into, fill_in_place, set_item
+from tinygrad_mp.mutation import copy_into, set_item
 from tinygrad_mp.ops.axes import one_axis
 from tinygrad_mp.sizes import KNOWN_SIZES, Size
 from tinygrad_mp.tape import Leaf, Node, TensorBase, refresh, wrap
@@ -275,16 +271,6 @@ class Tensor(Methods, Attributes, NumpyProtocols, TensorBase, metaclass=TensorTy
         copy_into(self, 0)
         return self
 
-    def uniform_(self, low: float = 0.0, high: float = 1.0, *, generator: Any = None) -> Self:
-        """Write draws from the uniform distribution on [low, high). Returns self."""
-        fill_in_place(self, fill_uniform, low, high, generator)
-        return self
-
-    def normal_(self, mean: float = 0.0, std: float = 1.0, *, generator: Any = None) -> Self:
-        """Write draws from the normal distribution. Returns self."""
-        fill_in_place(self, fill_normal, mean, std, generator)
-        return self
-
     # --- Python's protocols -----------------------------------------------------------------------------------------
 
     def __setitem__(self, index: Any, value: Any) -> None:
@@ -301,7 +287,7 @@ class Tensor(Methods, Attributes, NumpyProtocols, TensorBase, metaclass=TensorTy
         return iter(ops.unbind(self, 0))
 
     def __reversed__(self) -> Any:
-        return ops.flip(self, 0) if self.ndim else self
+        return self.flip(0) if self.ndim else self
 
     def __contains__(self, value: Any) -> bool:
         if not (isinstance(value, (bool, int, float, complex)) or hasattr(value, "dtype")):
@@ -339,7 +325,8 @@ class Tensor(Methods, Attributes, NumpyProtocols, TensorBase, metaclass=TensorTy
         return format(self.item(), spec) if self.ndim == 0 else object.__format__(self, spec)
 
     def __repr__(self) -> str:
-        return format_tensor(self)
+        text: str = fetch("formatting", "format_tensor")(self)
+        return text
 
     def __hash__(self) -> int:
         return id(self)
@@ -357,11 +344,13 @@ class Tensor(Methods, Attributes, NumpyProtocols, TensorBase, metaclass=TensorTy
             raise TapeError(
                 f"only leaves can be deep-copied, not the result of {self.node!r}", fix="copy x.detach() instead"
             )
+        from copy import deepcopy  # not above: importing the package must stay fast
+
         result = wrap(self.__class__, self.array.copy())
         memo[id(self)] = result
         if self.node is not None:
             result.node = Leaf(result)
-        result.grad = copy.deepcopy(self.grad, memo)
+        result.grad = deepcopy(self.grad, memo)
         return result
 
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from tinygrad_mp import tensor
 from tinygrad_mp.autograd import grad
 from tinygrad_mp.errors import DTypeError, IndexRangeError, SettingError, ShapeError
-from tinygrad_mp.ops import extremes, norms, reduction
+from tinygrad_mp.ops import cumulative, extremes, norms, reduction
 from tinygrad_mp.primitive import sum_to
 from tinygrad_mp.testing import check_primitive
 
@@ -226,7 +226,7 @@ def test_reductions_of_nothing_are_pytorchs() -> None:
     assert norms.norm(nothing).item() == 0.0
     assert reduction.all(nothing).item() is True
     assert reduction.any(nothing).item() is False
-    assert reduction.cumsum(nothing, 0).shape == (0,)
+    assert cumulative.cumsum(nothing, 0).shape == (0,)
     assert extremes.amax(tensor(numpy.zeros((3, 0))), 0).shape == (0,)
 
 
@@ -244,7 +244,7 @@ def test_the_extreme_of_nothing_raises_and_says_why(name: str) -> None:
 @pytest.mark.parametrize("dtype", ["bool", "uint8", "int8", "int32", "int64"])
 def test_integers_add_and_multiply_to_int64(dtype: str) -> None:
     x = tensor(numpy.ones((2, 3), dtype=dtype))
-    for result in (reduction.sum(x), reduction.prod(x, 1), reduction.cumsum(x, 1)):
+    for result in (reduction.sum(x), reduction.prod(x, 1), cumulative.cumsum(x, 1)):
         assert result.dtype == numpy.dtype("int64")
     assert extremes.max(x).dtype == numpy.dtype(dtype)
     assert extremes.max(x, 1).values.dtype == numpy.dtype(dtype)
@@ -273,7 +273,7 @@ def test_a_tensor_without_axes_reduces_along_dim_0(torch: Any) -> None:
         reduction.sum,
         reduction.mean,
         reduction.prod,
-        reduction.cumsum,
+        cumulative.cumsum,
         reduction.logsumexp,
         extremes.amax,
         lambda x, dim: extremes.max(x, dim).values,

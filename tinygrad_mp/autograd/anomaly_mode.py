@@ -20,9 +20,10 @@ from tinygrad_mp import autograd
 from tinygrad_mp.autograd import function as custom
 from tinygrad_mp.backend import is_array, to_numpy, xp
 from tinygrad_mp.calls import call_for
-from tinygrad_mp.errors import TinygradError, user_location
+from tinygrad_mp.errors import TinygradError
 from tinygrad_mp.grad_mode import grad_mode
 from tinygrad_mp.registry import GIVEN_G, PART, REGISTRY, Op, for_large_arrays
+from tinygrad_mp.scene import user_location
 from tinygrad_mp.tape import Node, TensorBase
 from tinygrad_mp.walk import dependencies, walk
 

@@ -10,14 +10,15 @@ from tinygrad_mp.backend.arrays import (
     module_of,
     owner,
     register_backend,
+    set_loader,
     synchronize,
     to_numpy,
     unregister_backend,
     xp,
 )
-from tinygrad_mp.backend.cuda import cuda_is_available
 from tinygrad_mp.backend.devices import Device, as_device
 from tinygrad_mp.backend.threads import get_num_threads, product, set_num_threads, split
+from tinygrad_mp.later import fetch
 
 __all__ = [
     "Device",
@@ -25,7 +26,6 @@ __all__ = [
     "as_array_on",
     "as_device",
     "contiguous",
-    "cuda_is_available",
     "device_of",
     "get_num_threads",
     "is_array",
@@ -42,3 +42,4 @@ __all__ = [
 ]
 
 keep_freed_memory()
+set_loader("cuda", lambda: fetch("backend.cuda", "load")())

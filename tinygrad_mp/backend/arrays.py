@@ -7,7 +7,7 @@ An array's own type says where it lives, so nothing else has to be passed along:
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy
 
@@ -15,19 +15,24 @@ from tinygrad_mp.backend.devices import CPU, Device, as_device
 from tinygrad_mp.errors import DeviceError, DTypeError
 
 
-class Backend(NamedTuple):
+class Backend:
     """One array type and what it takes to use it.
 
     ``place(array, device)`` accepts a NumPy array or an array of this backend and returns one on ``device``.
     """
 
-    name: str
-    array_type: type
-    module: Any
-    device_of: Callable[[Any], Device]
-    place: Callable[[Any, Device], Any]
-    to_numpy: Callable[[Any], Any]
-    synchronize: Callable[[], None]
+    def __init__(
+        self,
+        name: str,
+        array_type: type,
+        module: Any,
+        device_of: Callable[[Any], Device],
+        place: Callable[[Any, Device], Any],
+        to_numpy: Callable[[Any], Any],
+        synchronize: Callable[[], None],
+    ) -> None:
+        self.name, self.array_type, self.module = name, array_type, module
+        self.device_of, self.place, self.to_numpy, self.synchronize = device_of, place, to_numpy, synchronize
 
 
 _modules: dict[type, Any] = {numpy.ndarray: numpy}

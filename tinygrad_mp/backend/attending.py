@@ -15,8 +15,8 @@ import numpy
 
 from tinygrad_mp.backend.arrays import xp
 from tinygrad_mp.backend.kernels import kernel
-from tinygrad_mp.backend.normalizing import row_products, row_sums
 from tinygrad_mp.backend.softening import powers, suits
+from tinygrad_mp.backend.sums import row_products, row_sums
 from tinygrad_mp.backend.threads import split
 
 _PART = 1 << 17

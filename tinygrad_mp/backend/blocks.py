@@ -13,7 +13,6 @@ from typing import Any
 import numpy
 
 from tinygrad_mp.backend.threads import get_num_threads, split
-from tinygrad_mp.backend.windows import batch_last, batch_turned
 
 LARGE = 1 << 17
 """Entries from which on blocks are worth their cost."""
@@ -76,6 +75,8 @@ def _in_one_order(operands: tuple[Any, ...]) -> tuple[Any, ...]:
     large = [x for x in operands if type(x) is numpy.ndarray and x.ndim > 2 and x.size >= LARGE]
     if all(x.flags.c_contiguous for x in large):
         return operands
+    from tinygrad_mp.backend.windows import batch_last, batch_turned  # not above: few programs get here
+
     shape = next((x.shape for x in large if not x.flags.c_contiguous and batch_last(x).flags.c_contiguous), None)
     alike = [type(x) is numpy.ndarray and x.shape == shape and x.flags.c_contiguous for x in operands]
     return tuple(batch_turned(x) if turn else x for x, turn in zip(operands, alike, strict=True))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tinygrad_mp.backend.arrays import Backend, register_backend, set_loader
+from tinygrad_mp.backend.arrays import Backend, register_backend
 from tinygrad_mp.backend.devices import Device
 from tinygrad_mp.errors import DeviceError
 
@@ -85,6 +85,3 @@ def load() -> None:
             synchronize=lambda: cupy.cuda.get_current_stream().synchronize(),
         )
     )
-
-
-set_loader("cuda", load)

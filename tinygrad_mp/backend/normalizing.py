@@ -19,6 +19,7 @@ import numpy
 from tinygrad_mp.backend import long_rows, whole_rows
 from tinygrad_mp.backend.arrays import xp
 from tinygrad_mp.backend.kernels import kernel
+from tinygrad_mp.backend.sums import by_blas, column_sums, row_products, row_sums
 
 _PART = 1 << 17
 """Entries in a part. Smaller parts stay in the cache better, but there are more calls to make; measured."""
@@ -42,25 +43,6 @@ def _parts(x: Any) -> Iterator[tuple[slice, ...]]:
         for example in range(batch):
             for start in range(0, x.shape[1], step):
                 yield slice(example, example + 1), slice(start, start + step)
-
-
-def _by_blas(x: Any) -> bool:
-    return type(x) is numpy.ndarray and x.dtype.char in "fd"
-
-
-def row_sums(x: Any) -> Any:
-    """The sums of the rows of a contiguous matrix."""
-    return x @ numpy.ones(x.shape[1], x.dtype) if _by_blas(x) else x.sum(axis=1)
-
-
-def column_sums(x: Any) -> Any:
-    """The sums of the columns of a contiguous matrix."""
-    return numpy.ones(x.shape[0], x.dtype) @ x if _by_blas(x) else x.sum(axis=0)
-
-
-def row_products(x: Any, y: Any) -> Any:
-    """The inner products of the rows of two contiguous matrices."""
-    return numpy.vecdot(x, y) if _by_blas(x) else (x * y).sum(axis=1)
 
 
 def channel_sums(x: Any) -> Any:
@@ -92,7 +74,7 @@ def _channel_products(x: Any, y: Any) -> Any:
 def _weighted_sums(x: Any, factor: Any) -> Any:
     """The sums over batch and length of ``x * factor``, where factor is (batch, groups, 1, 1)."""
     batch, groups, channels, length = x.shape
-    if length == groups == 1 and _by_blas(x):
+    if length == groups == 1 and by_blas(x):
         return (factor.reshape(batch) @ x.reshape(batch, channels)).reshape(1, channels)
     totals = x.reshape(batch * groups * channels, length)
     totals = (row_sums(totals) if length != 1 else totals).reshape(batch, groups, channels)

@@ -19,7 +19,6 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy
 
-from tinygrad_mp.backend.openblas import openblas_function
 from tinygrad_mp.errors import SettingError
 
 if TYPE_CHECKING:
@@ -191,6 +190,8 @@ def _own_blas() -> None:
     """Set OpenBLAS to one thread, once: from then on work is split here."""
     if _pool.blas_is_ours:
         return
+    from tinygrad_mp.backend.openblas import openblas_function  # not above: small programs never get here
+
     _pool.blas_is_ours = True
     set_threads = openblas_function(
         "scipy_openblas_set_num_threads64_", "scipy_openblas_set_num_threads", "openblas_set_num_threads"

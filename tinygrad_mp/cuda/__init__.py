@@ -11,6 +11,7 @@ from typing import Any
 from tinygrad_mp import backend
 from tinygrad_mp.absent import lookup
 from tinygrad_mp.backend import as_device
+from tinygrad_mp.backend.cuda import cuda_is_available
 from tinygrad_mp.backend.random_bits import default_stream
 from tinygrad_mp.errors import UnsupportedError
 
@@ -47,7 +48,7 @@ def is_available() -> bool:
     >>> cuda.is_available() in (True, False)
     True
     """
-    return backend.cuda_is_available()
+    return cuda_is_available()
 
 
 def device_count() -> int:

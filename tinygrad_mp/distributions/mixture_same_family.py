@@ -10,6 +10,7 @@ from tinygrad_mp.distributions.categorical import Categorical
 from tinygrad_mp.distributions.distribution import Distribution
 from tinygrad_mp.errors import SettingError
 from tinygrad_mp.grad_mode import no_grad
+from tinygrad_mp.ops.softmax import log_softmax
 
 __all__ = ["MixtureSameFamily"]
 
@@ -84,7 +85,7 @@ class MixtureSameFamily(Distribution):
         if self._validate_args:
             self._validate_sample(value)
         parts = self.component_distribution.log_prob(value.unsqueeze(self._axis))
-        return ops.logsumexp(parts + ops.log_softmax(self.mixture_distribution.logits, -1), -1)
+        return ops.logsumexp(parts + log_softmax(self.mixture_distribution.logits, -1), -1)
 
     def cdf(self, value: Any) -> Any:
         below = self.component_distribution.cdf(value.unsqueeze(self._axis))

@@ -13,6 +13,7 @@ from tinygrad_mp.distributions import constraints
 from tinygrad_mp.distributions.distribution import Distribution, arguments
 from tinygrad_mp.distributions.utils import lazy_property, normals
 from tinygrad_mp.errors import SettingError
+from tinygrad_mp.ops.copying import flip
 from tinygrad_mp.ops.decompositions import cholesky
 from tinygrad_mp.ops.inverses import solve_triangular
 from tinygrad_mp.sizes import Size
@@ -141,7 +142,7 @@ class MultivariateNormal(Distribution):
 
 def _tril_of_inverse(precision: Any) -> Any:
     """The lower Cholesky factor of the inverse: from the factor of the matrix with its axes turned round."""
-    turned = cholesky(ops.flip(precision, (-2, -1)))
-    upper = ops.matrix_transpose(ops.flip(turned, (-2, -1)))
+    turned = cholesky(flip(precision, (-2, -1)))
+    upper = ops.matrix_transpose(flip(turned, (-2, -1)))
     unit = eye(precision.shape[-1], dtype=precision.dtype, device=precision.device).expand(precision.shape)
     return solve_triangular(upper, unit, upper=False)

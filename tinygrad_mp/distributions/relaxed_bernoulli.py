@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from tinygrad_mp import ops
 from tinygrad_mp.distributions import constraints
 from tinygrad_mp.distributions.bernoulli import one_of
 from tinygrad_mp.distributions.distribution import Distribution, arguments
@@ -16,7 +15,7 @@ from tinygrad_mp.distributions.utils import (
     open_uniforms,
     probs_to_logits,
 )
-from tinygrad_mp.ops.activation import softplus
+from tinygrad_mp.ops.activation import sigmoid, softplus
 
 __all__ = ["RelaxedBernoulli"]
 
@@ -58,7 +57,7 @@ class RelaxedBernoulli(Distribution):
     def rsample(self, sample_shape: Any = ()) -> Any:
         uniform = open_uniforms(self._extended_shape(sample_shape), self.logits)
         logistic = uniform.log() - (-uniform).log1p()
-        return ops.sigmoid((logistic + self.logits) / self.temperature)
+        return sigmoid((logistic + self.logits) / self.temperature)
 
     def log_prob(self, value: Any) -> Any:
         if self._validate_args:

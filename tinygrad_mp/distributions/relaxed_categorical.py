@@ -10,6 +10,7 @@ from tinygrad_mp.distributions import constraints
 from tinygrad_mp.distributions.categorical import Categorical
 from tinygrad_mp.distributions.distribution import Distribution, arguments
 from tinygrad_mp.distributions.utils import open_uniforms
+from tinygrad_mp.ops.softmax import softmax
 
 __all__ = ["RelaxedOneHotCategorical"]
 
@@ -53,7 +54,7 @@ class RelaxedOneHotCategorical(Distribution):
     def rsample(self, sample_shape: Any = ()) -> Any:
         uniform = open_uniforms(self._extended_shape(sample_shape), self.logits)
         gumbel = -(-uniform.log()).log()
-        return ops.softmax((self.logits + gumbel) / self.temperature, -1)
+        return softmax((self.logits + gumbel) / self.temperature, -1)
 
     def log_prob(self, value: Any) -> Any:
         if self._validate_args:

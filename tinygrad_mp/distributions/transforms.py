@@ -5,11 +5,10 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from tinygrad_mp import ops
 from tinygrad_mp.distributions import constraints
 from tinygrad_mp.distributions.utils import sum_rightmost
 from tinygrad_mp.errors import UnsupportedError
-from tinygrad_mp.ops.activation import softplus
+from tinygrad_mp.ops.activation import sigmoid, softplus
 
 __all__ = [
     "AffineTransform",
@@ -204,7 +203,7 @@ class SigmoidTransform(Transform):
     codomain = constraints.unit_interval
 
     def _call(self, x: Any) -> Any:
-        return ops.sigmoid(x)
+        return sigmoid(x)
 
     def _inverse(self, y: Any) -> Any:
         return y.log() - (-y).log1p()

@@ -14,6 +14,8 @@ from tinygrad_mp.drawing import drawn_by_numpy as drawn_by_numpy
 from tinygrad_mp.dtypes import get_default_dtype
 from tinygrad_mp.errors import SettingError, ShapeError
 from tinygrad_mp.grad_mode import enable_grad
+from tinygrad_mp.ops.activation import sigmoid
+from tinygrad_mp.ops.softmax import softmax
 from tinygrad_mp.random import rand, randn
 from tinygrad_mp.tape import TensorBase
 
@@ -71,7 +73,7 @@ def probs_to_logits(probs: Any, is_binary: bool = False) -> Any:
 
 def logits_to_probs(logits: Any, is_binary: bool = False) -> Any:
     """Probabilities from log-odds; by softmax unless there are two."""
-    return ops.sigmoid(logits) if is_binary else ops.softmax(logits, -1)
+    return sigmoid(logits) if is_binary else softmax(logits, -1)
 
 
 def sum_rightmost(value: Any, dim: int) -> Any:

@@ -54,7 +54,7 @@ def convert(module: Any, function: Callable[[Any], Any]) -> None:
 def _replace(parameter: Parameter, function: Callable[[Any], Any]) -> None:
     """Give ``parameter`` and its gradient converted arrays; optimizers and other holders keep the same object."""
     if is_lazy(parameter):
-        parameter.moved(function)  # type: ignore[attr-defined]
+        parameter.moved(function)
         return
     array = function(parameter.array)
     if array is not parameter.array:

@@ -1,7 +1,4 @@
-"""Running results along one axis: products, extremes, sums of exponentials, differences and areas.
-
-Running sums are in :mod:`tinygrad_mp.ops.reduction`.
-"""
+"""Running results along one axis: sums, products, extremes, sums of exponentials, differences and areas."""
 
 from typing import Any
 
@@ -19,10 +16,34 @@ from tinygrad_mp.ops.gathering import _gather
 from tinygrad_mp.ops.joining import _narrow, cat
 from tinygrad_mp.ops.movement import located, movedim, reshape
 from tinygrad_mp.ops.placement import to_dtype
-from tinygrad_mp.ops.reduction import _ACCUMULATOR, _one_axis_case, cumsum, sum, widened
+from tinygrad_mp.ops.reduction import _ACCUMULATOR, _one_axis_case, sum, widened
 from tinygrad_mp.ops.selection import kept
 from tinygrad_mp.primitive import primitive
 from tinygrad_mp.tape import TensorBase
+
+# --- running sums -----------------------------------------------------------------------------------------------------
+
+
+@primitive(x=lambda g, dim: flip(_cumsum(flip(g, dim), dim=dim), dim), linear=True, cases=_one_axis_case)
+def _cumsum(x: Real, *, dim: int) -> Any:
+    total = x.cumsum(axis=dim, dtype=_ACCUMULATOR.get(x.dtype.char))
+    return total.astype(x.dtype) if x.dtype.char == "e" else total
+
+
+def cumsum(input: Any, dim: int, *, dtype: Any = None) -> Any:
+    """Running sums along ``dim``: entry i is the sum of the entries up to i. Integers and booleans sum to int64, or
+    to ``dtype``.
+
+    >>> from tinygrad_mp import cumsum, tensor
+    >>> cumsum(tensor([1.0, 2.0, 3.0]), 0)
+    tensor([1., 3., 6.])
+    """
+    if dtype is not None:
+        input = to_dtype(input, dtype)
+    axis = one_axis(dim, input.ndim)
+    out = _cumsum(input, dim=axis) if input.ndim else reshape(_cumsum(reshape(input, 1), dim=0), ())
+    return out if dtype is None else to_dtype(out, dtype)
+
 
 # --- one recurrence, the gradient of running products and of itself ---------------------------------------------------
 

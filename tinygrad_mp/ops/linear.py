@@ -3,7 +3,7 @@
 from typing import Any
 
 from tinygrad_mp.backend import product
-from tinygrad_mp.backend.normalizing import column_sums
+from tinygrad_mp.backend.sums import column_sums
 from tinygrad_mp.domains import Real, Sampler
 from tinygrad_mp.errors import DTypeError, ShapeError
 from tinygrad_mp.ops.elementwise import add

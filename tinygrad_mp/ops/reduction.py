@@ -15,7 +15,6 @@ from tinygrad_mp.backend import xp
 from tinygrad_mp.domains import Axes, Choice, Flag, Real, Sampler
 from tinygrad_mp.errors import DTypeError
 from tinygrad_mp.ops.axes import one_axis, sorted_axes
-from tinygrad_mp.ops.copying import flip
 from tinygrad_mp.ops.elementwise import exp
 from tinygrad_mp.ops.joining import cat, split
 from tinygrad_mp.ops.movement import reshape, unsqueeze
@@ -327,7 +326,7 @@ def std(
     return _std(input, dim=axes_of(dim, input.ndim), keepdim=keepdim, correction=correction)
 
 
-# --- logsumexp, cumsum ----------------------------------------------------------------------------------------------
+# --- logsumexp ------------------------------------------------------------------------------------------------------
 
 
 def _logsumexp_rule(g: Any, x: Any, out: Any, dim: tuple[int, ...], keepdim: bool) -> Any:
@@ -357,27 +356,6 @@ def logsumexp(input: Any, dim: Any, keepdim: bool = False) -> Any:
     tensor(1000.6932)
     """
     return _logsumexp(input, dim=axes_of(dim, input.ndim), keepdim=keepdim)
-
-
-@primitive(x=lambda g, dim: flip(_cumsum(flip(g, dim), dim=dim), dim), linear=True, cases=_one_axis_case)
-def _cumsum(x: Real, *, dim: int) -> Any:
-    total = x.cumsum(axis=dim, dtype=_ACCUMULATOR.get(x.dtype.char))
-    return total.astype(x.dtype) if x.dtype.char == "e" else total
-
-
-def cumsum(input: Any, dim: int, *, dtype: Any = None) -> Any:
-    """Running sums along ``dim``: entry i is the sum of the entries up to i. Integers and booleans sum to int64, or
-    to ``dtype``.
-
-    >>> from tinygrad_mp import cumsum, tensor
-    >>> cumsum(tensor([1.0, 2.0, 3.0]), 0)
-    tensor([1., 3., 6.])
-    """
-    if dtype is not None:
-        input = to_dtype(input, dtype)
-    axis = one_axis(dim, input.ndim)
-    out = _cumsum(input, dim=axis) if input.ndim else reshape(_cumsum(reshape(input, 1), dim=0), ())
-    return out if dtype is None else to_dtype(out, dtype)
 
 
 # --- all, any -------------------------------------------------------------------------------------------------------

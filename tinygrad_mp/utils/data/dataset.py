@@ -14,7 +14,7 @@ import numpy
 from tinygrad_mp.backend import to_numpy, xp
 from tinygrad_mp.errors import IndexRangeError, SettingError, ShapeError
 from tinygrad_mp.layout import settle
-from tinygrad_mp.ops import index_select
+from tinygrad_mp.ops.gathering import index_select
 from tinygrad_mp.random import randperm
 from tinygrad_mp.tape import TensorBase, wrap
 
