@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Self
 
 from tinygrad_mp.errors import SettingError, ShapeError
 from tinygrad_mp.nn.module import Module
-from tinygrad_mp.nn.parameter import UninitializedBuffer, UninitializedParameter, is_lazy
+from tinygrad_mp.nn.parameter import Parameter, UninitializedBuffer, UninitializedParameter, is_lazy
 from tinygrad_mp.training.layers.starting import (
     ALONE,
     Choice,
@@ -101,6 +101,21 @@ class Inferring(Module):
                 value.materialize(self._shape_of(name, anchor))
         self._settle(anchor)
         self.built = True
+
+    def state_before(self) -> tuple[dict[str, Any], list[Any]]:
+        """What :meth:`go_back` needs to make this layer what it is now."""
+        attributes = {name: dict(value) if type(value) is dict else value for name, value in self.__dict__.items()}
+        return attributes, [one for one in (*self._parameters.values(), *self._buffers.values()) if is_lazy(one)]
+
+    def go_back(self, state: tuple[dict[str, Any], list[Any]]) -> None:
+        """Undo building: parameters and buffers, the same objects, have no shape again."""
+        attributes, waiting = state
+        for value in waiting:
+            wanted, device, dtype = value.requires_grad, value.device, value.dtype
+            value.__class__ = UninitializedParameter if isinstance(value, Parameter) else UninitializedBuffer
+            value._start(wanted, device, dtype)
+        self.__dict__.clear()
+        self.__dict__.update(attributes)
 
     # --- loading ---
 
