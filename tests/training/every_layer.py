@@ -8,6 +8,7 @@ from typing import Any
 import tinygrad_mp as tg
 from tinygrad_mp import nn
 from tinygrad_mp.nn import functional as F
+from tinygrad_mp.training import layers
 
 
 def signal(*shape: int) -> Callable[[], tuple[Any, ...]]:
@@ -269,4 +270,26 @@ LAYERS: dict[str, tuple[Callable[[], Any], Callable[[], tuple[Any, ...]] | None]
         lambda: nn.TripletMarginWithDistanceLoss(distance_function=nn.PairwiseDistance(1.0), margin=0.3, swap=True),
         _three,
     ),
+}
+
+TRAINERS_LAYERS: dict[str, tuple[Callable[[], Any], Callable[[], tuple[Any, ...]] | None]] = {
+    "Dense": (
+        lambda: layers.Dense(3, bias=True, initialization="lecun_uniform", bias_initialization=0.5),
+        signal(2, 5),
+    ),
+    "Dense without bias": (lambda: layers.Dense(3, initialization="glorot_uniform", bias=False), signal(2, 5)),
+    "Conv": (
+        lambda: layers.Conv(6, (3, 2), stride=2, padding="same", dilation=1, groups=2, initialization="he_uniform"),
+        _C2,
+    ),
+    "Conv of three axes": (lambda: layers.Conv(2, 2, stride=(1, 2, 1), padding=1, dilation=2, bias=False), _C3),
+    "BatchNorm": (lambda: layers.BatchNorm(momentum=None, eps=1e-3, affine=False), _C2),
+    "BatchNorm of features": (lambda: layers.BatchNorm(momentum=0.4), signal(6, 3)),
+    "Embedding": (lambda: layers.Embedding(5, 3, padding_idx=1, initialization="orthogonal"), tokens(2, 4)),
+    "MaxPool": (lambda: layers.MaxPool(3, 2, padding=1, dilation=1, ceil_mode=True), _C1),
+    "AveragePool": (lambda: layers.AveragePool((3, 2), padding=1, count_include_pad=False), _C2),
+    "GlobalAveragePool": (lambda: layers.GlobalAveragePool(), _C3),
+    "Reshape": (lambda: layers.Reshape(9, 4), _C1),
+    "PReLU": (lambda: layers.PReLU(per_channel=True, init=0.1), _C2),
+    "Softmax": (lambda: layers.Softmax(temperature=2.0, dim=1), _C1),
 }

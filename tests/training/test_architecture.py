@@ -15,12 +15,12 @@ import numpy
 import pytest
 
 import tinygrad_mp as tg
-from tests.training.every_layer import LAYERS
+from tests.training.every_layer import LAYERS, TRAINERS_LAYERS
 from tinygrad_mp import nn, optim
 from tinygrad_mp.errors import DataFormatError, SettingError, UnsupportedError
 from tinygrad_mp.nn import functional as F
 from tinygrad_mp.nn.arguments import is_plain, settings_of
-from tinygrad_mp.training import names
+from tinygrad_mp.training import layers, names
 from tinygrad_mp.training.architecture import encode
 from tinygrad_mp.training.names import register
 from tinygrad_mp.training.rebuilding import decode, encode_checked
@@ -75,13 +75,23 @@ def output(module: Any, inputs: tuple[Any, ...]) -> Any:
 
 def test_the_list_holds_every_layer() -> None:
     public = {name for name in nn.__all__ if isinstance(getattr(nn, name), type)}
-    layers = {name for name in public if issubclass(getattr(nn, name), nn.Module)} - {"Module"}
-    assert layers - set(LAYERS) == set()
+    known = {name for name in public if issubclass(getattr(nn, name), nn.Module)} - {"Module"}
+    assert known - set(LAYERS) == set()
+    ours = {getattr(layers, name) for name in layers.__all__} - {layers.Inferring, layers.Initialization}
+    assert {one.__name__ for one in ours if not one.__module__.startswith("tinygrad_mp.nn")} - set(
+        TRAINERS_LAYERS
+    ) == set()
 
 
-@pytest.mark.parametrize("name", LAYERS)
-def test_every_layer_comes_back_bit_for_bit(name: str) -> None:
-    make, inputs_of = LAYERS[name]
+EVERY = [
+    *[pytest.param(case, id=name) for name, case in LAYERS.items()],
+    *[pytest.param(case, id=f"training {name}") for name, case in TRAINERS_LAYERS.items()],
+]
+
+
+@pytest.mark.parametrize("case", EVERY)
+def test_every_layer_comes_back_bit_for_bit(case: Any) -> None:
+    make, inputs_of = case
     tg.manual_seed(3)
     module, inputs = make(), () if inputs_of is None else inputs_of()
     if inputs_of is not None:
@@ -97,15 +107,30 @@ def test_every_layer_comes_back_bit_for_bit(name: str) -> None:
             module = found  # and again, from what was made again
 
 
-@pytest.mark.parametrize("name", [name for name in LAYERS if name.startswith("Lazy")])
-def test_lazy_layers_come_back_before_their_first_call(name: str) -> None:
-    make, inputs_of = LAYERS[name]
+@pytest.mark.parametrize(
+    "case",
+    [case for case in EVERY if str(case.id).startswith(("Lazy", "training Dense", "training Conv", "training Ba"))],
+)
+def test_lazy_layers_come_back_before_their_first_call(case: Any) -> None:
+    make, inputs_of = case
     module = make().double()
     found = through_a_file(module)
     expect_same(found, module)
     assert inputs_of is not None
     (x,) = inputs_of()
     assert output(found, (x.double(),)) == output(module, (x.double(),))
+
+
+def test_how_a_layer_started_comes_back() -> None:
+    layer = layers.Dense(3).build((None, 4))
+    found = through_a_file(layer)
+    assert found.initialization_ == layer.initialization_
+    assert type(found.initialization_) is layers.Initialization
+    tg.manual_seed(2)
+    layer.reset_parameters()
+    tg.manual_seed(2)
+    found.reset_parameters()
+    expect_same(found, layer)
 
 
 def test_pytorchs_own_samples_of_modules_come_back() -> None:

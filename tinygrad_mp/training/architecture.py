@@ -23,7 +23,7 @@ import numpy
 from tinygrad_mp.backend import Device
 from tinygrad_mp.errors import TinygradError, UnsupportedError
 from tinygrad_mp.nn import Module, ModuleDict, ModuleList, Parameter, ParameterDict, ParameterList, Sequential
-from tinygrad_mp.nn.arguments import Configured, Held, Lost, arguments_of, is_plain, is_record
+from tinygrad_mp.nn.arguments import Configured, Held, Lost, arguments_of, is_named_tuple, is_plain, is_record
 from tinygrad_mp.nn.parameter import is_lazy
 from tinygrad_mp.nn.state import Saved
 from tinygrad_mp.optim.unbound import Unbound
@@ -199,7 +199,7 @@ class Writer:
     # --- what has become of it ---
 
     def _attributes(self, obj: Any, place: str) -> Tree:
-        ours = type(obj).__module__.startswith("tinygrad_mp.")
+        ours = type(obj).__module__.startswith("tinygrad_mp.nn.")  # whose private ones follow from the others
         return {
             name: self.value(value, place, obj)
             for name, value in vars(obj).items()
@@ -263,6 +263,8 @@ def _stored(tensor: Any) -> Any:
 def _is_plain_throughout(value: Any) -> bool:
     if type(value) is dict:
         return all(is_plain(key) and _is_plain_throughout(one) for key, one in value.items())
+    if is_named_tuple(type(value)) and type(value).__module__.startswith("tinygrad_mp."):
+        return is_plain(tuple(value))
     return is_plain(value)
 
 

@@ -12,7 +12,7 @@ from types import BuiltinFunctionType, FunctionType
 from typing import Any, TypeVar, overload
 
 from tinygrad_mp.errors import DataFormatError, SettingError, UnsupportedError
-from tinygrad_mp.nn.arguments import Configured
+from tinygrad_mp.nn.arguments import Configured, is_named_tuple
 from tinygrad_mp.optim import Optimizer
 from tinygrad_mp.optim.lr_scheduler import LRScheduler
 
@@ -20,13 +20,16 @@ Thing = TypeVar("Thing", bound=Callable[..., Any])
 
 _PACKAGE = "tinygrad_mp"
 _ROOMS = (
-    "nn", "optim", "optim.lr_scheduler", "training", "training.layers", "training.losses", "training.metrics",
-    "training.regularization", "training.initialization",
+    "nn", "optim", "optim.lr_scheduler", "training", "training.layers", "training.layers.starting", "training.losses",
+    "training.metrics", "training.regularization",
 )  # fmt: skip
 """Where the public names of classes are looked for, in this order."""
-_FUNCTION_ROOMS = ("nn.functional", "")
-_OF_TENSORS = (f"{_PACKAGE}.ops.", *(f"{_PACKAGE}.{name}" for name in ("functional", "activating", "dropping")))
-"""Modules of functions that compute with tensors, and do nothing else."""
+_FUNCTION_ROOMS = ("nn.functional", "nn.init", "")
+_OF_TENSORS = (
+    f"{_PACKAGE}.ops.",
+    *(f"{_PACKAGE}.{name}" for name in ("functional", "activating", "dropping", "nn.init")),
+)
+"""Modules of functions that compute with tensors or fill them, and do nothing else."""
 _TOUCHES_FILES = f"{_PACKAGE}.training.callbacks"
 _BUILTIN: dict[str, Any] = {"bool": bool, "float": float, "int": int}
 CUSTOM = "custom:"
@@ -129,8 +132,8 @@ def _room(room: str) -> Any:
 
 def _is_allowed(thing: Any) -> bool:
     if isinstance(thing, type):
-        makes = issubclass(thing, (Configured, Optimizer, LRScheduler))
-        return makes and _is_ours(thing) and not thing.__module__.startswith(_TOUCHES_FILES)
+        made = issubclass(thing, (Configured, Optimizer, LRScheduler)) or is_named_tuple(thing)
+        return made and _is_ours(thing) and not thing.__module__.startswith(_TOUCHES_FILES)
     return isinstance(thing, FunctionType) and thing.__module__.startswith(_OF_TENSORS)
 
 
