@@ -10,8 +10,9 @@ from tinygrad_mp.errors import MissingPackageError, SettingError
 
 if TYPE_CHECKING:
     from tinygrad_mp.training.history import History
+    from tinygrad_mp.training.rate_finder import RateFinding
 
-__all__ = ["draw_history", "new_figure", "store"]
+__all__ = ["draw_history", "draw_rates", "new_figure", "store"]
 
 _TRAIN, _VALIDATION, _MARK = "#1f77b4", "#d95f02", "#444444"
 _TIMES = ("epoch", "seconds")
@@ -77,3 +78,21 @@ def _draw(axes: Any, history: History, name: str, columns: Sequence[str]) -> Non
     axes.grid(alpha=0.25)
     if len(columns) > 1 or axes.get_legend_handles_labels()[1] != ["training"]:
         axes.legend(frameon=False)
+
+
+def draw_rates(finding: RateFinding, path: Any = None) -> Any:
+    """The picture of a search for a learning rate: see ``RateFinding.plot``."""
+    figure = new_figure(path, 5.5, 3.6)
+    axes = figure.add_subplot()
+    axes.plot(finding.rates, finding.losses, color=_TRAIN, alpha=0.35, label="each batch")
+    axes.plot(finding.rates, finding.smoothed, color=_TRAIN, label="smoothed")
+    if finding.suggestion is not None:
+        height = finding.smoothed[finding.rates.index(finding.suggestion)]
+        label = f"falls fastest: {finding.suggestion:.2g}"
+        axes.plot([finding.suggestion], [height], "o", color=_VALIDATION, label=label)
+    axes.set_xscale("log")
+    axes.set_xlabel("learning rate")
+    axes.set_ylabel("loss")
+    axes.grid(alpha=0.25)
+    axes.legend(frameon=False)
+    return store(figure, path)

@@ -275,8 +275,3 @@ def test_the_modules_have_pytorchs_names() -> None:
     assert tg.utils.data.DataLoader is data.DataLoader
     with pytest.raises(NotImplementedError, match="DistributedSampler is not here"):
         data.DistributedSampler  # noqa: B018
-
-
-def test_tensorboard_names_the_alternative() -> None:
-    with pytest.raises(ImportError, match="fix: use tensorboardX"):
-        from tinygrad_mp.utils.tensorboard import SummaryWriter  # noqa: F401
