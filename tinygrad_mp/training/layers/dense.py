@@ -12,6 +12,7 @@ from tinygrad_mp.nn import init
 from tinygrad_mp.nn.module import Module
 from tinygrad_mp.training.layers.inferring import Inferring, Weighted, a_choice_of_bias, a_size
 from tinygrad_mp.training.layers.starting import (
+    Choice,
     Initialization,
     Setting,
     check_bias_setting,
@@ -175,7 +176,7 @@ class Embedding(Inferring, nn.Embedding):
             init.normal_(self.weight, 0.0, std, generator)
             done = Initialization("normal", "an embedding, as PyTorch's", std=std)
         else:
-            done = start_weight(self.weight, self.initialization, self.__dict__["_choice"], 1, generator)
+            done = start_weight(self.weight, self.initialization, Choice(*self.choice), 1, generator)
         if self.padding_idx is not None:
             with no_grad():
                 self.weight[self.padding_idx].fill_(0)

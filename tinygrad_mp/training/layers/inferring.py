@@ -32,7 +32,9 @@ class Inferring(Module):
     built: bool
     use_bias: bool | None  # what was asked for: None is automatic
     bias: Any
-    initialization_: Initialization | None
+    started: tuple[Any, ...] | None  # initialization_ as a plain value, which files keep; and the next two likewise
+    choice: tuple[Any, ...]
+    no_bias: str
     anchor: ClassVar[str] = "weight"
     """The parameter or buffer whose shape says all that was to be found out."""
 
@@ -42,8 +44,13 @@ class Inferring(Module):
             self.register_parameter(name, UninitializedParameter())
         for name in buffers:
             self.register_buffer(name, UninitializedBuffer())
-        self.built, self.initialization_ = False, None
-        self.__dict__["_choice"] = ALONE
+        self.built, self.started = False, None
+        self.choice, self.no_bias = tuple(ALONE), "asked for"
+
+    @property
+    def initialization_(self) -> Initialization | None:
+        """How the weight started and why; None before."""
+        return None if self.started is None else Initialization(*self.started)
 
     # --- to be said by each layer ---
 
@@ -69,7 +76,7 @@ class Inferring(Module):
     def drop_bias(self, reason: str) -> None:
         """Do without the bias from now on."""
         self.bias = None
-        self.__dict__["_no_bias"] = reason
+        self.no_bias = reason
 
     # --- building ---
 
@@ -87,13 +94,13 @@ class Inferring(Module):
 
     def start(self, choice: Choice, generator: Any = None) -> None:
         """Draw the first values again; ``choice`` is what ``initialization="auto"`` means here."""
-        self.__dict__["_choice"] = choice
-        self.initialization_ = self._draw(generator)
+        self.choice = tuple(choice)
+        self.started = tuple(self._draw(generator))
 
     def reset_parameters(self) -> None:
         """Draw the first values again, if there is anything to put them in."""
         if self.built:
-            self.start(self.__dict__["_choice"])
+            self.start(Choice(*self.choice))
 
     def _make(self, anchor: tuple[int, ...]) -> None:
         for name, value in (*self._parameters.items(), *self._buffers.items()):
@@ -162,7 +169,7 @@ class Inferring(Module):
         self._make(anchor)
         for name in missing:
             self._begin(name)
-        self.initialization_ = Initialization("loaded", "its values came from a saved state")
+        self.started = tuple(Initialization("loaded", "its values came from a saved state"))
         return lambda: None
 
     # --- showing ---
@@ -198,11 +205,11 @@ class Weighted(Inferring):
     bias_initialization: Any
 
     def _draw(self, generator: Any) -> Initialization:
-        done = start_weight(self.weight, self.initialization, self.__dict__["_choice"], self.groups, generator)
+        done = start_weight(self.weight, self.initialization, Choice(*self.choice), self.groups, generator)
         if self.bias is not None:
             start_bias(self.bias, self.bias_initialization, generator)
             return done
-        return done._replace(bias=f"no bias: {self.__dict__.get('_no_bias', 'asked for')}")
+        return done._replace(bias=f"no bias: {self.no_bias}")
 
     def _begin(self, name: str) -> None:
         start_bias(self.bias, self.bias_initialization, None)
