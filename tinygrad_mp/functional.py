@@ -36,7 +36,7 @@ from tinygrad_mp.backend.random_bits import bernoulli_mask
 from tinygrad_mp.dropping import alpha_dropout, dropout1d, dropout2d, dropout3d, feature_alpha_dropout
 from tinygrad_mp.dropping import check_probability as check_probability
 from tinygrad_mp.dtypes import FLOATING
-from tinygrad_mp.errors import DTypeError
+from tinygrad_mp.errors import DTypeError, SettingError, ShapeError, UnsupportedError
 from tinygrad_mp.mutation import in_place
 from tinygrad_mp.ops.activation import gelu, logsigmoid, sigmoid, softplus, tanh
 from tinygrad_mp.ops.attention import scaled_dot_product_attention
@@ -148,6 +148,7 @@ __all__ = [
     "leaky_relu",
     "leaky_relu_",
     "linear",
+    "linear_cross_entropy",
     "local_response_norm",
     "log_softmax",
     "logsigmoid",
@@ -248,3 +249,75 @@ def upsample_nearest(input: Any, size: Any = None, scale_factor: Any = None) -> 
 def upsample_bilinear(input: Any, size: Any = None, scale_factor: Any = None) -> Any:
     """The old name of ``interpolate(..., mode="bilinear", align_corners=True)``."""
     return interpolate(input, size, scale_factor, "bilinear", True)
+
+
+def linear_cross_entropy(
+    input: Any,
+    linear_weight: Any,
+    target: Any,
+    *,
+    linear_bias: Any = None,
+    weight: Any = None,
+    reduction: str = "mean",
+    ignore_index: int | None = None,
+    label_smoothing: float = 0.0,
+    options: None = None,
+) -> Any:
+    """Cross-entropy of the logits ``linear(input, linear_weight, linear_bias)`` with targets.
+
+    Parameters
+    ----------
+    input : Tensor (in_features,) or (n, in_features)
+    linear_weight : Tensor (classes, in_features), or (classes, d1, ..., in_features) for several targets a row
+    target : Tensor
+        Class indices, () or (n, d1, ...); or probabilities, (classes,) or (n, classes, d1, ...).
+    linear_bias : Tensor (classes, d1, ...), optional
+    weight, reduction, label_smoothing
+        As of :func:`cross_entropy`.
+    ignore_index : int, optional
+        Rows with this class index count nothing; -100 if it is not given. Not beside probabilities.
+    options : None
+        PyTorch's ways to compute it in pieces are not offered: UnsupportedError.
+
+    Errors
+    ------
+    ShapeError, SettingError, and those of :func:`cross_entropy`.
+
+    >>> from tinygrad_mp import ones, tensor
+    >>> from tinygrad_mp.nn import functional as F
+    >>> F.linear_cross_entropy(ones(2, 3), ones(4, 3), tensor([0, 3]))
+    tensor(1.3863)
+    """
+    name = "linear_cross_entropy"
+    if options is not None:
+        raise UnsupportedError(
+            f"{name} takes no options: it computes all logits at once",
+            fix="options=None; to save memory, sum it over parts of the rows, each in utils.checkpoint.checkpoint",
+        )
+    if input.ndim not in (1, 2):
+        raise ShapeError(f"{name}: the input has 1 or 2 axes, not {input.ndim}", fix="input.flatten(0, -2)")
+    if linear_weight.ndim < 2:
+        raise ShapeError(f"{name}: linear_weight has at least 2 axes, (classes, in_features), not {linear_weight.ndim}")
+    outputs = tuple(linear_weight.shape[:-1])
+    if linear_bias is not None and tuple(linear_bias.shape) != outputs:
+        raise ShapeError(f"{name}: linear_bias must have shape {outputs}, not {tuple(linear_bias.shape)}")
+    if len(outputs) > 1:
+        if input.ndim == 1:
+            raise ShapeError(f"{name}: several targets a row need an input of rows", fix="input.unsqueeze(0)")
+        linear_weight = linear_weight.flatten(0, -2)
+        linear_bias = None if linear_bias is None else linear_bias.flatten()
+    logits = linear(input, linear_weight, linear_bias)
+    if len(outputs) > 1:
+        logits = logits.reshape(input.shape[0], *outputs)
+    if ignore_index is None:
+        ignore_index = -100
+    elif target.shape == logits.shape:
+        raise SettingError(f"{name}: ignore_index={ignore_index} beside a target of probabilities", fix="leave it out")
+    return cross_entropy(
+        logits,
+        target,
+        weight=weight,
+        ignore_index=ignore_index,
+        reduction=reduction,
+        label_smoothing=label_smoothing,
+    )

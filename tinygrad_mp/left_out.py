@@ -135,10 +135,14 @@ _GROUPS: tuple[tuple[str, str, str], ...] = (
         "the function without the suffix (return_indices=True gives indices), or nn.MultiheadAttention",
     ),
     (
-        r"nn\.(functional\.)?(FractionalMaxPool\dd|fractional_max_pool\dd|CrossMapLRN2d|AdaptiveLogSoftmaxWithLoss"
-        r"|LinearCrossEntropy\w+|linear_cross_entropy)",
+        r"nn\.(functional\.)?(FractionalMaxPool\dd|fractional_max_pool\dd|CrossMapLRN2d)",
         _RARE,
-        "max_pool2d, local_response_norm, or linear and cross_entropy",
+        "max_pool2d or local_response_norm",
+    ),
+    (
+        r"nn\.LinearCrossEntropyOptions",
+        "linear_cross_entropy computes all logits at once",
+        "linear_cross_entropy of parts of the rows, each in utils.checkpoint.checkpoint",
     ),
     (r"nn\.utils\.parametrizations\.\w+", _RARE, "nn.init.orthogonal_, or a parametrization of your own"),
     (

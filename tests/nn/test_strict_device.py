@@ -74,3 +74,26 @@ def test_starting_values_are_the_same_on_every_device() -> None:
             weight = tg.zeros(4, 3, device=device)
             drawn.append(fill(weight).cpu().numpy())
         assert (drawn[0] == drawn[1]).all()
+
+
+@pytest.mark.parametrize(
+    "build",
+    [
+        lambda: nn.AdaptiveLogSoftmaxWithLoss(64, 20, [3, 7, 12]),
+        lambda: nn.LinearCrossEntropyLoss(64, 20, out_features=(1,), bias=True),
+    ],
+)
+def test_losses_with_layers_of_their_own_are_the_same_on_another_device(build: Any) -> None:
+    layer, x, target = build(), tg.randn(6, 64), tg.tensor([0, 3, 7, 12, 19, 2])
+    if isinstance(layer, nn.LinearCrossEntropyLoss):
+        target = target.unsqueeze(1)
+    found = []
+    for device in ("cpu", "strict"):
+        layer.to(device).zero_grad()
+        input = x.detach().to(device).requires_grad_()
+        result = layer(input, target.to(device))
+        loss = result.loss if isinstance(result, tuple) else result
+        loss.backward()
+        found.append((loss.detach().cpu().numpy(), input.grad.cpu().numpy()))
+    for here, there in zip(*found, strict=True):
+        np.testing.assert_allclose(here, there, rtol=1e-5, atol=1e-7)

@@ -46,6 +46,7 @@ from tinygrad_mp.nn.lazy import (
     LazyInstanceNorm3d,
     LazyLinear,
 )
+from tinygrad_mp.nn.learned_losses import AdaptiveLogSoftmaxWithLoss, LinearCrossEntropyLoss
 from tinygrad_mp.nn.losses import (
     BCELoss,
     BCEWithLogitsLoss,
@@ -165,6 +166,7 @@ __all__ = [
     "AdaptiveAvgPool1d",
     "AdaptiveAvgPool2d",
     "AdaptiveAvgPool3d",
+    "AdaptiveLogSoftmaxWithLoss",
     "AdaptiveMaxPool1d",
     "AdaptiveMaxPool2d",
     "AdaptiveMaxPool3d",
@@ -240,6 +242,7 @@ __all__ = [
     "LazyLinear",
     "LeakyReLU",
     "Linear",
+    "LinearCrossEntropyLoss",
     "LocalResponseNorm",
     "LogSigmoid",
     "LogSoftmax",

@@ -13,6 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import tinygrad_mp as tg
+from tinygrad_mp.backend import unregister_backend
+from tinygrad_mp.testing.strict import register
 from tinygrad_mp.training import metrics as m
 
 ALL = (
@@ -299,6 +301,21 @@ def test_tensors_lists_and_other_dtypes_give_the_same(make: Any) -> None:
     read_only = y_true.copy()
     read_only.flags.writeable = False
     np.testing.assert_array_equal(metric(read_only[:], np.repeat(y_pred, 2, axis=0)[::2]), expected)
+
+
+@pytest.mark.parametrize("make", ALL)
+def test_tensors_of_another_device_give_the_same(make: Any) -> None:
+    register()
+    try:
+        metric = make()
+        y_true, y_pred = _rows(metric)
+        weights = np.arange(12.0)
+        there = [tg.tensor(array, device="strict") for array in (y_true, y_pred, weights)]
+        expected = metric(y_true, y_pred, weights)
+        np.testing.assert_array_equal(metric(*there), expected)
+        np.testing.assert_array_equal(metric(*(tensor.array for tensor in there)), expected)
+    finally:
+        unregister_backend("strict")
 
 
 @pytest.mark.parametrize("make", ALL)

@@ -21,6 +21,7 @@ WHERE: dict[str, dict[str, str]] = {
         "attention": "MultiheadAttention",
         "piecewise": "CELU SELU Hardshrink Hardsigmoid Hardswish Hardtanh PReLU RReLU ReLU6 Softshrink Threshold",
     },
+    "adaptive": {"learned_losses": "AdaptiveLogSoftmaxWithLoss _ASMoutput"},
     "batchnorm": {
         "lazy": "LazyBatchNorm1d LazyBatchNorm2d LazyBatchNorm3d",
         "normalization": "BatchNorm1d BatchNorm2d BatchNorm3d _BatchNorm _NormBase=_Tracking",
@@ -47,6 +48,7 @@ WHERE: dict[str, dict[str, str]] = {
     "lazy": {"lazy": "LazyModuleMixin=LazyModule"},
     "linear": {"distances": "Bilinear", "layers": "Identity Linear", "lazy": "LazyLinear"},
     "loss": {
+        "learned_losses": "LinearCrossEntropyLoss",
         "losses": """
             BCELoss BCEWithLogitsLoss CTCLoss CrossEntropyLoss GaussianNLLLoss HuberLoss KLDivLoss L1Loss MSELoss
             NLLLoss NLLLoss2d PoissonNLLLoss SmoothL1Loss _Loss=Loss _WeightedLoss=WeightedLoss
