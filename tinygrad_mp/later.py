@@ -11,7 +11,7 @@ from typing import Any
 
 MODULES = """
 accelerator amp backends compiler cuda data distributed distributions func hub jit linalg mps multiprocessing nn onnx
-optim profiler random special testing types utils version xpu
+optim profiler random special testing training types utils version xpu
 """
 """Of the package itself: ``tinygrad_mp.<name>`` is a module, or package."""
 
@@ -124,6 +124,13 @@ FUNCTIONS: dict[str, str] = {
         set_warn_always use_deterministic_algorithms
         """,
     "toplevel": "alpha_dropout constant_pad_nd dropout embedding feature_alpha_dropout fill get_device",
+    "training": """
+        BinaryCrossEntropy CategoricalCrossEntropy History Huber L1 L2 MAE MSE Model WeightDecay
+        """,
+    "training.layers": """
+        AveragePool BatchNorm CELU Conv Dense Dropout ELU Embedding Flatten GELU GlobalAveragePool LeakyReLU MaxPool
+        Mish PReLU ReLU Reshape SELU Sigmoid SiLU Softmax Swish Tanh
+        """,
 }
 """Of the package itself: ``tinygrad_mp.<name>``."""
 

@@ -16,6 +16,7 @@ import math
 import os
 import struct
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from threading import RLock, local
 from typing import Any
 
@@ -115,6 +116,17 @@ _own = _Own()
 def draw_in_this_thread_from(stream: BitStream) -> None:
     """Give the calling thread a default stream of its own, so that its numbers do not depend on other threads."""
     _own.stream = stream
+
+
+@contextmanager
+def drawing_from(stream: BitStream) -> Iterator[None]:
+    """A context in which the calling thread's default stream is this one."""
+    before = _own.stream
+    _own.stream = stream
+    try:
+        yield
+    finally:
+        _own.stream = before
 
 
 def default_stream_here() -> BitStream:

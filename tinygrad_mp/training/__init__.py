@@ -1,5 +1,7 @@
 """The high-level trainer: ``Model``, its layers, losses, metrics, callbacks, and files."""
 
+from tinygrad_mp.training import callbacks, layers, metrics
+from tinygrad_mp.training.history import History
 from tinygrad_mp.training.layers import (
     AveragePool,
     BatchNorm,
@@ -14,18 +16,43 @@ from tinygrad_mp.training.layers import (
     Softmax,
     Swish,
 )
+from tinygrad_mp.training.losses import (
+    MAE,
+    MSE,
+    BinaryCrossEntropy,
+    CategoricalCrossEntropy,
+    Huber,
+    ModelLoss,
+)
+from tinygrad_mp.training.model import Model
+from tinygrad_mp.training.regularization import L1, L2, Regularization, WeightDecay
 
 __all__ = [
+    "L1",
+    "L2",
+    "MAE",
+    "MSE",
     "AveragePool",
     "BatchNorm",
+    "BinaryCrossEntropy",
+    "CategoricalCrossEntropy",
     "Conv",
     "Dense",
     "Embedding",
     "GlobalAveragePool",
+    "History",
+    "Huber",
     "Initialization",
     "MaxPool",
+    "Model",
+    "ModelLoss",
     "PReLU",
+    "Regularization",
     "Reshape",
     "Softmax",
     "Swish",
+    "WeightDecay",
+    "callbacks",
+    "layers",
+    "metrics",
 ]

@@ -1,0 +1,232 @@
+"""From what a user gives ``Model.train`` to a :class:`Session`: everything is checked here, before anything changes."""
+
+from __future__ import annotations
+
+import operator
+from typing import Any
+
+from tinygrad_mp import optim
+from tinygrad_mp.errors import SettingError
+from tinygrad_mp.optim.unbound import Unbound
+from tinygrad_mp.training import session
+from tinygrad_mp.training.callbacks import EarlyStopping, NaNGuard, ProgressBar
+from tinygrad_mp.training.feeds import Feed, StreamFeed, is_stream
+from tinygrad_mp.training.metrics import Metric, named
+from tinygrad_mp.training.sources import ArraySource, StreamSource
+from tinygrad_mp.training.targets import Targets
+
+OPTIMIZERS = {
+    name.lower(): getattr(optim, name)
+    for name in ("Adam", "AdamW", "Adamax", "NAdam", "RAdam", "SGD", "RMSprop", "Adagrad", "Adadelta", "Rprop")
+}
+
+
+def as_optimizer(given: Any) -> Any:
+    """An optimizer, bound or not, from one, a name, or None for Adam."""
+    if given is None:
+        return optim.Adam()  # type: ignore[call-arg]
+    if isinstance(given, str):
+        if given.lower() not in OPTIMIZERS:
+            raise SettingError(f"Model: unknown optimizer {given!r}", fix=f"use one of {', '.join(OPTIMIZERS)}")
+        return OPTIMIZERS[given.lower()]()
+    if isinstance(given, type) and issubclass(given, optim.Optimizer):
+        raise SettingError(f"Model: the optimizer is the class {given.__name__}", fix=f"make one: {given.__name__}()")
+    if not isinstance(given, (optim.Optimizer, Unbound)):
+        raise SettingError(f"Model: an optimizer is wanted, not {given!r:.60}", fix="optim.Adam(lr=1e-3)")
+    return given
+
+
+def as_metrics(given: Any) -> list[Metric] | None:
+    """Metrics, from them or their names; None stays, for those that suit the targets."""
+    if given is None:
+        return None
+    made = [named(one) if isinstance(one, str) else one for one in ([given] if isinstance(given, str) else given)]
+    for one in made:
+        if not isinstance(one, Metric):
+            raise SettingError(f"Model: a metric is wanted, not {one!r:.60}", fix='metrics.F1(), or a name: "f1"')
+    names = [one.name for one in made]
+    if len(set(names)) < len(names):
+        raise SettingError(f"Model: two metrics have one name: {', '.join(names)}", fix='F1(name="f1_of_cats")')
+    return made
+
+
+def prepare(model: Any, X: Any, y: Any, **options: Any) -> session.Session:
+    """A training, ready to run. Options are those of ``Model.train``."""
+    loss = model.expect_loss()
+    for name in ("epochs", "batch_size", "accumulate"):
+        expect_count(name, options[name])
+    for name in ("clip_norm", "clip_value"):
+        if options[name] is not None and not options[name] > 0:
+            raise SettingError(f"train: {name} must be above 0, not {options[name]!r}")
+    state = _state_to_resume(model) if options["resume"] else None
+    if options["seed"] is not None and state is None:
+        model.generator.manual_seed(options["seed"])
+    notes: list[str] = []
+    source = _stream(X, y, options) if is_stream(X) else _arrays(X, y, options)
+    build(model, source)
+    targets = Targets.of(loss.kind, source.labels, model.output_shape, _known_labels(model))
+    feed, evaluation = source.feeds(model, targets, options, notes)
+    bind_optimizer(model, notes)
+    model.__dict__.update(targets=targets, classes_=targets.classes_)
+    settings = _settings(model, targets, evaluation, options, notes)
+    loss.to(model.placement().device)
+    made = session.Session(
+        model,
+        feed,
+        evaluation,
+        settings,
+        schedule=_schedule(model, feed, options),
+        callbacks=_callbacks(options, settings),
+        notes=notes,
+    )
+    if state is not None:
+        made.resume(state)
+    return made
+
+
+def evaluate(model: Any, X: Any, y: Any, sample_weight: Any, batch_size: int) -> dict[str, float]:
+    """See ``Model.evaluate``."""
+    expect_count("batch_size", batch_size)
+    options = {"sample_weight": sample_weight, "batch_size": batch_size, "steps_per_epoch": None, "shuffle": False}
+    source = _stream(X, y, options) if is_stream(X) else _arrays(X, y, options)
+    if model.output_shape is None:
+        raise SettingError("evaluate: the model was not built", fix="train, load or build it first")
+    source.expect_fit(model)
+    targets = Targets.of(model.expect_loss().kind, source.labels, model.output_shape, _known_labels(model))
+    return session.evaluate(model, source.whole(model, targets, batch_size))
+
+
+def build(model: Any, source: Any) -> None:
+    """Build the model from the data, or check that the data fit it."""
+    if not model.built:
+        model.build_from(source.example(model.placement()))
+    source.expect_fit(model)
+
+
+def _known_labels(model: Any) -> Any:
+    """The labels of an earlier training, which later ones and evaluations must keep to."""
+    return model.classes_ if model.targets is None else model.targets.known_labels()
+
+
+def bind_optimizer(model: Any, notes: list[str]) -> None:
+    """Give the optimizer the parameters, now that there are some."""
+    parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    if not parameters:
+        raise SettingError(
+            "train: the model has no parameters that need a gradient", fix="unfreeze some, or add layers"
+        )
+    if isinstance(model.optimizer, Unbound):
+        model.optimizer = model.optimizer.bind(parameters)
+    held = {id(parameter) for group in model.optimizer.param_groups for parameter in group["params"]}
+    strangers = held - {id(parameter) for parameter in model.parameters()}
+    if strangers or not held:
+        raise SettingError(
+            f"train: the optimizer holds {len(strangers)} tensors that are not the model's parameters",
+            fix="give Model an optimizer without parameters, optim.Adam(lr=1e-3), which it binds itself",
+        )
+    forgotten = [name for name, one in model.named_parameters() if one.requires_grad and id(one) not in held]
+    if forgotten:
+        notes.append(f"the optimizer does not hold {', '.join(forgotten)}: they stay as they are")
+    for one in model.settled_regularization():
+        what = "everything" if one.everything else "weights, not biases and normalisations"
+        notes.append(f"regularization: {one!r} on {what}")
+
+
+def expect_count(name: str, value: Any) -> int:
+    """``value`` as an int of at least 1."""
+    try:
+        count = operator.index(value)
+    except TypeError:
+        raise TypeError(f"{name} must be an int, not {value!r}") from None
+    if count < 1:
+        raise SettingError(f"{name} must be at least 1, not {count}")
+    return count
+
+
+def _arrays(X: Any, y: Any, options: dict[str, Any]) -> ArraySource:
+    return ArraySource(X, y, options["sample_weight"])
+
+
+def _stream(X: Any, y: Any, options: dict[str, Any]) -> StreamSource:
+    if y is not None or options["sample_weight"] is not None:
+        raise SettingError("X gives batches: targets and weights come with them, as (x, y) or (x, y, weight)")
+    feed = StreamFeed(X, options["batch_size"], options["steps_per_epoch"], options["shuffle"])
+    return StreamSource(feed)
+
+
+def _settings(
+    model: Any, targets: Targets, evaluation: Feed | None, options: dict[str, Any], notes: list[str]
+) -> session.Settings:
+    metrics = {metric.name: metric for metric in model.metrics_for(targets)}
+    columns = ["loss", *metrics]
+    columns += [f"val_{name}" for name in columns] if evaluation is not None else []
+    monitor = options["monitor"] or ("loss" if evaluation is None else "val_loss")
+    if monitor not in columns:
+        raise SettingError(f"train: monitor {monitor!r} is no column", fix=f"use one of {', '.join(columns)}")
+    metric, mode = metrics.get(monitor.removeprefix("val_")), options["mode"]
+    if mode not in ("auto", "min", "max"):
+        raise SettingError(f'train: mode must be "auto", "min" or "max", not {mode!r}')
+    higher = mode == "max" or (mode == "auto" and metric is not None and metric.higher_is_better)
+    if model.metrics is None and metrics:
+        notes.append(f"metrics: {', '.join(metrics)}, as the targets are {targets.task}")
+    notes.append(f"best epoch: the one with the {'highest' if higher else 'lowest'} {monitor}")
+    return session.Settings(
+        epochs=options["epochs"],
+        accumulate=options["accumulate"],
+        clip_norm=options["clip_norm"],
+        clip_value=options["clip_value"],
+        monitor=monitor,
+        higher_is_better=higher,
+        restore_best=options["restore_best"],
+        schedule_every=_schedule_every(options),
+    )
+
+
+def _schedule_every(options: dict[str, Any]) -> str:
+    chosen = options["schedule_every"]
+    if chosen not in (None, "epoch", "batch"):
+        raise SettingError(f'train: schedule_every must be "epoch" or "batch", not {chosen!r}')
+    schedule = options["schedule"]
+    kind = schedule.kind if isinstance(schedule, Unbound) else type(schedule)
+    by_batch = issubclass(kind, (optim.lr_scheduler.OneCycleLR, optim.lr_scheduler.CyclicLR))
+    return chosen or ("batch" if by_batch else "epoch")
+
+
+def _schedule(model: Any, feed: Feed, options: dict[str, Any]) -> Any:
+    schedule = options["schedule"]
+    if schedule is None:
+        return None
+    if not isinstance(schedule, Unbound):
+        if getattr(schedule, "optimizer", None) is not model.optimizer:
+            raise SettingError(
+                f"train: {schedule!r:.60} is no schedule of the model's optimizer",
+                fix="give one without an optimizer: optim.lr_scheduler.StepLR(step_size=10)",
+            )
+        return schedule
+    steps = options["epochs"]
+    if _schedule_every(options) == "batch":
+        batches = feed.known_length()
+        if batches is None:
+            raise SettingError(
+                "train: the schedule steps every batch, and how many there are is unknown", fix="give steps_per_epoch"
+            )
+        steps *= -(-batches // options["accumulate"])
+    return schedule.with_defaults(total_steps=steps, T_max=steps).bind(model.optimizer)
+
+
+def _callbacks(options: dict[str, Any], settings: session.Settings) -> list[Any]:
+    given = list(options["callbacks"])
+    first: list[Any] = [] if any(isinstance(one, NaNGuard) for one in given) else [NaNGuard()]
+    if options["early_stopping"] is not None:
+        patience = expect_count("early_stopping", options["early_stopping"])
+        mode = "max" if settings.higher_is_better else "min"
+        first.append(EarlyStopping(patience, options["min_delta"], settings.monitor, mode))
+    bar = [ProgressBar(options["verbose"])] if options["verbose"] else []
+    return [*first, *given, *bar]
+
+
+def _state_to_resume(model: Any) -> dict[str, Any]:
+    if model.session_state is None:
+        raise SettingError("train: there is no training to resume", fix="leave resume out, or load a saved one")
+    state: dict[str, Any] = model.session_state
+    return state

@@ -1,0 +1,460 @@
+"""``Model``: a network with what it is trained by; gives itself starting values, trains, predicts, and is saved.
+
+>>> import numpy
+>>> from tinygrad_mp import Dense, MSE, Model, ReLU, optim
+>>> X = numpy.linspace(-1, 1, 100)[:, None]
+>>> model = Model([Dense(16), ReLU(), Dense(1)], loss=MSE(), optimizer=optim.Adam(lr=0.05), seed=0)
+>>> history = model.train(X, X**2, epochs=30, batch_size=20, verbose=0)
+>>> history["loss"][-1] < 0.01, model.predict(X).shape
+(True, (100, 1))
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any, Self
+
+import numpy
+
+from tinygrad_mp import nn
+from tinygrad_mp.backend import as_device, to_numpy
+from tinygrad_mp.backend.random_bits import drawing_from
+from tinygrad_mp.creation import zeros
+from tinygrad_mp.dtypes import get_default_dtype
+from tinygrad_mp.errors import DTypeError, SettingError, ShapeError
+from tinygrad_mp.grad_mode import no_grad
+from tinygrad_mp.nn.parameter import is_lazy
+from tinygrad_mp.random import Generator
+from tinygrad_mp.tensor import Tensor
+from tinygrad_mp.training import fitting
+from tinygrad_mp.training.arrays import Rows
+from tinygrad_mp.training.feeds import ArrayFeed, Placement, StreamFeed, is_stream
+from tinygrad_mp.training.history import History
+from tinygrad_mp.training.initialization import initialize
+from tinygrad_mp.training.losses import ModelLoss, as_loss
+from tinygrad_mp.training.metrics import automatic
+from tinygrad_mp.training.regularization import Regularization, as_regularizations, settled
+from tinygrad_mp.training.scores import predicted, predicted_classes
+from tinygrad_mp.training.splitting import Split
+from tinygrad_mp.training.targets import Targets
+from tinygrad_mp.utils.data.sampler import draw_seed
+
+_SETTINGS = ("loss", "optimizer", "metrics", "regularization")  # no layers, though some are modules
+
+
+class Model(nn.Module):
+    """Layers, a loss and an optimizer; a module like any other, and a trainer.
+
+    Parameters
+    ----------
+    layers : list of Module, dict of str to Module, or one Module
+        Run one after the other. Named ``"0"``, ``"1"``, ... as in ``nn.Sequential``, or by the keys.
+    loss : ModelLoss, name, module or function
+        ``CategoricalCrossEntropy()``, ``BinaryCrossEntropy()``, ``MSE()``, ``MAE()``, ``Huber()``; their names, such as
+        ``"mse"``; a loss of ``nn``; or any ``loss(outputs, targets)``.
+    optimizer : optional
+        As ``optim.Adam(lr=1e-3)``, without parameters, which it is given when there are some; or a name, such as
+        ``"sgd"``. By default Adam.
+    metrics : list of Metric or of names, optional
+        By default chosen by the loss: accuracy and F1 for classes, RMSE and R2 for numbers. ``[]`` for none.
+    forward : callable(model, *inputs), optional
+        How the layers are put together where they are no chain: ``lambda model, a, b: model.out(model.one(a) + b)``.
+        Or write a subclass with a ``forward`` of its own.
+    regularization : L1, L2, WeightDecay, their list, or "L1" or "L2"; optional
+        Of weights, not of biases and normalisations. ``"L2"`` is WeightDecay for optimizers that scale the gradient.
+    seed : int, optional
+        Of starting values, shuffling, the split and dropout: the same seed, the same model. By default drawn from the
+        default generator, so that ``manual_seed`` fixes it too.
+
+    Attributes
+    ----------
+    classes_ : array or None
+        The labels, in the order of the outputs, where they are not simply 0, 1, ...
+    history : History or None
+        Of the last training.
+    generator : Generator
+        All that is random in this model comes from here.
+    """
+
+    def __init__(
+        self,
+        layers: Any = (),
+        loss: Any = None,
+        optimizer: Any = None,
+        metrics: Sequence[Any] | None = None,
+        *,
+        forward: Callable[..., Any] | None = None,
+        regularization: Any = None,
+        seed: int | None = None,
+    ) -> None:
+        super().__init__()
+        for name, layer in _named(layers):
+            self.add_module(name, layer)
+        self._own_forward = forward
+        self.loss = None if loss is None else as_loss(loss)
+        self.optimizer = fitting.as_optimizer(optimizer)
+        self.metrics = fitting.as_metrics(metrics)
+        self.regularization = as_regularizations(regularization)
+        self.generator = Generator().manual_seed(draw_seed(None) if seed is None else seed)
+        self.classes_: Any = None
+        self.targets: Targets | None = None
+        self.sample_shapes: list[tuple[int, ...]] | None = None
+        self.output_shape: tuple[int, ...] | None = None
+        self.history: History | None = None
+        self.split = Split()
+        self.session_state: dict[str, Any] | None = None
+        self.built = False
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name in _SETTINGS:
+            self.__dict__[name] = value
+        else:
+            super().__setattr__(name, value)
+
+    # --- as a module ---
+
+    def __len__(self) -> int:
+        return len(self._modules)
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self._modules.values())
+
+    def __getitem__(self, key: int | str) -> Any:
+        """A layer, by position or by name."""
+        return self._modules[key] if isinstance(key, str) else list(self._modules.values())[key]
+
+    def forward(self, *inputs: Any, **named: Any) -> Any:
+        """Logits, or values: the layers one after the other, or what ``forward=`` says."""
+        if not self.built:
+            self.build_from(inputs or named)
+        if self._own_forward is not None:
+            return self._own_forward(self, *inputs, **named)
+        if named or len(inputs) != 1:
+            raise SettingError(
+                f"a Model of layers in a chain takes one input, not {len(inputs) + len(named)}",
+                fix="say how they are put together: Model(layers, forward=...)",
+            )
+        (value,) = inputs
+        for layer in self._modules.values():
+            value = layer(value)
+        return value
+
+    def run(self, inputs: Any) -> Any:
+        """The outputs for a batch's inputs, a tuple or a dict."""
+        return self(**inputs) if isinstance(inputs, dict) else self(*inputs)
+
+    def build(self, *input_shapes: Any, dtype: Any = None) -> Self:
+        """Make the parameters and give them starting values, from the shape of one sample (of each input).
+
+        >>> from tinygrad_mp import Dense, Model
+        >>> Model([Dense(3)]).build((5,))[0].weight.shape
+        Size([3, 5])
+        """
+        dtype = get_default_dtype() if dtype is None else dtype
+        self.build_from(tuple(_example(shape, dtype) for shape in input_shapes))
+        return self
+
+    def build_from(self, inputs: Any) -> None:
+        """As :meth:`build`, from the inputs of a batch."""
+        if not isinstance(inputs, (tuple, dict)):
+            inputs = (inputs,)
+        values = list(inputs.values()) if isinstance(inputs, dict) else inputs
+        for module in self.modules():  # those inside are built with this one, so that the look-ahead sees all
+            if isinstance(module, Model):
+                module.__dict__["built"] = True
+        try:
+            with drawing_from(self.generator.stream):
+                initialize(self, _first_rows(inputs), self.generator)
+                with no_grad(), _evaluating(self):
+                    outputs = self.run(_first_rows(inputs))
+        except BaseException:
+            self.__dict__["built"] = False
+            raise
+        if not isinstance(outputs, Tensor):
+            raise SettingError(f"forward gives a {type(outputs).__name__}: a Model's outputs are one tensor")
+        self.sample_shapes = [tuple(value.shape[1:]) for value in values]
+        self.output_shape = tuple(outputs.shape[1:])
+
+    def placement(self) -> Placement:
+        """The dtype and device of the parameters, and whether inputs may be indices."""
+        for parameter in self.parameters():
+            if parameter.dtype.kind == "f" and not is_lazy(parameter):
+                dtype, device = parameter.dtype, parameter.device
+                break
+        else:
+            dtype, device = get_default_dtype(), as_device("cpu")
+        looks_up = any(isinstance(module, (nn.Embedding, nn.EmbeddingBag)) for module in self.modules())
+        return Placement(dtype, device, looks_up)
+
+    # --- training ---
+
+    def train(  # type: ignore[override]  # with a bool it is Module.train
+        self,
+        X: Any = True,
+        y: Any = None,
+        *,
+        epochs: int = 10,
+        batch_size: int = 32,
+        validation_data: Any = None,
+        auto_evaluation: float = 0.2,
+        early_stopping: int | None = None,
+        min_delta: float = 0.0,
+        monitor: str | None = None,
+        mode: Any = "auto",
+        restore_best: bool = True,
+        shuffle: bool = True,
+        sample_weight: Any = None,
+        class_weight: Any = None,
+        steps_per_epoch: int | None = None,
+        accumulate: int = 1,
+        clip_norm: float | None = None,
+        clip_value: float | None = None,
+        schedule: Any = None,
+        schedule_every: str | None = None,
+        callbacks: Sequence[Any] = (),
+        verbose: int = 1,
+        seed: int | None = None,
+        resume: bool = False,
+    ) -> Any:
+        """Train, and keep the weights of the best epoch, however training ends. (``train(True)`` only sets the mode.)
+
+        Parameters
+        ----------
+        X : array (n, ...), Tensor, data frame, memmap; a tuple or dict of these for several inputs
+            Or batches ``(x, y)`` or ``(x, y, weight)``: a DataLoader, Dataset, generator, or function that returns one.
+        y : array
+            Labels of any kind, class indices, one-hot or soft rows; or numbers.
+        epochs : int, default 10
+        batch_size : int, default 32
+            The last batch may be smaller, and is used.
+        validation_data : (X, y) or (X, y, weight), or batches; optional
+            Evaluated on after each epoch.
+        auto_evaluation : float in [0, 1), default 0.2
+            Without ``validation_data``, hold out this share of the rows: of each class its share, drawn once for the
+            life of the model. 0 holds out nothing. With ``shuffle=False`` the last rows.
+        early_stopping : int, optional
+            Stop when ``monitor`` has not improved, by more than ``min_delta``, for so many epochs.
+        monitor : str, optional
+            The column that says which epoch is best: by default ``"val_loss"``, or ``"loss"`` without evaluation.
+        mode : {"auto", "min", "max"}
+            Whether less or more of it is better.
+        restore_best : bool, default True
+            At the end, on early stopping, Ctrl-C and errors, go back to the best epoch: weights, optimizer, schedule.
+        shuffle : bool, default True
+            Take the rows in a new order in each epoch.
+        sample_weight : array (n,), optional
+        class_weight : dict of label to weight, list, or "balanced"; optional
+        steps_per_epoch : int, optional
+            Batches an epoch, for generators that do not end.
+        accumulate : int, default 1
+            Step after so many batches, with the gradient of the mean over all their samples.
+        clip_norm, clip_value : float, optional
+            Largest norm of all gradients together; largest size of an entry. The value is clipped first.
+        schedule : optional
+            As ``optim.lr_scheduler.CosineAnnealingLR()``, without an optimizer; lengths that are left out become those
+            of this training. Or one of the model's optimizer.
+        schedule_every : {"epoch", "batch"}, optional
+            When it steps. By default every batch for OneCycleLR and CyclicLR, every epoch for others.
+        callbacks : sequence of Callback
+        verbose : {0, 1, 2}
+            Silent; a progress bar; a line an epoch.
+        seed : int, optional
+            Restarts the model's generator.
+        resume : bool, default False
+            Go on with the last training, interrupted or saved, up to ``epochs`` in all: the same bits as if it had not
+            stopped, given the same data and settings.
+
+        Returns
+        -------
+        History
+
+        Errors
+        ------
+        ShapeError, DTypeError, SettingError, IndexRangeError for data or settings that make no sense, before anything
+        is changed. NonFiniteError when the loss is no number any more.
+        """
+        if isinstance(X, bool):
+            return super().train(mode if isinstance(mode, bool) else X)
+        options = {name: value for name, value in locals().items() if name not in ("self", "X", "y", "__class__")}
+        with drawing_from(self.generator.stream):
+            session = fitting.prepare(self, X, y, **options)
+            self.__dict__["history"] = session.history
+            try:
+                return session.run()
+            finally:
+                self.__dict__["history"] = session.history
+                self.__dict__["session_state"] = session.state()
+
+    def metrics_for(self, targets: Any) -> list[Any]:
+        """Fresh metrics: the user's, or those for the task."""
+        chosen: list[Any] = automatic(targets.task) if self.metrics is None else copy.deepcopy(self.metrics)
+        for metric in chosen:
+            if targets.task in ("binary", "multiclass"):
+                metric.classes = 2 if targets.task == "binary" else targets.shape[0]
+        return chosen
+
+    def settled_regularization(self) -> list[Regularization]:
+        """With ``"L2"`` understood, now that the optimizer is known."""
+        return settled(self.regularization, self.optimizer)
+
+    # --- using ---
+
+    def evaluate(self, X: Any, y: Any = None, *, sample_weight: Any = None, batch_size: int = 256) -> dict[str, float]:
+        """The loss and the metrics on data, as a dict; data as :meth:`train` takes them."""
+        return fitting.evaluate(self, X, y, sample_weight, batch_size)
+
+    def predict(self, X: Any, *, batch_size: int = 256, out: Any = None) -> Any:
+        """Probabilities for losses on classes, values otherwise, as a NumPy array (n, ...).
+
+        Parameters
+        ----------
+        X : as for :meth:`train`
+        batch_size : int, default 256
+            Memory is needed for one batch, besides the result.
+        out : array (n, ...), optional
+            Where to write the result, for example a memmap. It is returned.
+        """
+        return self._collected(X, batch_size, out, lambda outputs: predicted(self.expect_loss(), outputs))
+
+    def predict_logits(self, X: Any, *, batch_size: int = 256, out: Any = None) -> Any:
+        """The outputs as they are; parameters as of :meth:`predict`."""
+        return self._collected(X, batch_size, out, to_numpy)
+
+    def predict_classes(self, X: Any, *, batch_size: int = 256, out: Any = None) -> Any:
+        """The likeliest label of each sample (n,); parameters as of :meth:`predict`."""
+        loss = self.expect_loss()
+        targets = self.targets
+        if targets is None:
+            if self.output_shape is None or loss.kind == "values":
+                raise SettingError(f"predict_classes: the loss {loss} is not for classes, or the model is untrained")
+            targets = Targets("binary" if loss.kind == "binary" else "labels", self.output_shape)
+        elif targets.task == "regression":
+            raise SettingError("predict_classes: the model was trained on numbers", fix="use predict")
+        known = targets
+
+        def classes(outputs: Any) -> Any:
+            return known.labels_of(to_numpy(predicted_classes(loss, known, outputs)))
+
+        return self._collected(X, batch_size, out, classes)
+
+    def _collected(self, X: Any, batch_size: int, out: Any, finish: Callable[[Any], Any]) -> Any:
+        """What ``finish`` makes of the outputs, batch by batch, in one array."""
+        fitting.expect_count("batch_size", batch_size)
+        if is_stream(X):
+            stream = StreamFeed(X, batch_size)
+            stream.placement = self.placement()
+            return _written([finish(outputs) for outputs in self._outputs(stream)], out)
+        rows = Rows(X)
+        if self.sample_shapes is None:
+            self._expect_parameters()
+        else:
+            rows.expect_samples(self.sample_shapes)
+        feed = ArrayFeed(rows, None, None, self.placement(), batch_size)
+        if not len(rows):
+            return self._nothing(finish, out)
+        start = 0
+        for outputs in self._outputs(feed):
+            part = finish(outputs)
+            if out is None:
+                out = numpy.empty((len(rows), *part.shape[1:]), part.dtype)
+            elif start == 0:
+                _expect_room(out, (len(rows), *part.shape[1:]), part.dtype)
+            out[start : start + len(part)] = part
+            start += len(part)
+        return out
+
+    def _outputs(self, feed: Any) -> Iterator[Any]:
+        with no_grad(), _evaluating(self), drawing_from(self.generator.stream):
+            for batch in feed:
+                yield self.run(batch.inputs).array
+
+    def _nothing(self, finish: Callable[[Any], Any], out: Any) -> Any:
+        if self.output_shape is None:
+            raise SettingError("predict: X has no rows, and the model was not built", fix="train or build it first")
+        part = finish(numpy.zeros((1, *self.output_shape), self.placement().dtype))[:0]
+        return part if out is None else out
+
+    def _expect_parameters(self) -> None:
+        unbuilt = [name for name, module in self.named_modules() if getattr(module, "built", True) is False and name]
+        if unbuilt:
+            raise SettingError(
+                f"predict: layer {unbuilt[0]!r} has no weights yet", fix="train, load or build the model first"
+            )
+
+    def expect_loss(self) -> ModelLoss:
+        """The loss; SettingError without one."""
+        if self.loss is None:
+            raise SettingError("this Model has no loss", fix="for classes Model(loss=CategoricalCrossEntropy(), ...)")
+        loss: ModelLoss = self.loss
+        return loss
+
+    # --- looking, saving ---
+
+    def extra_repr(self) -> str:
+        shown = {name: self.__dict__.get(name) for name in _SETTINGS}
+        return "\n".join(f"{name}={_one_line(value)}" for name, value in shown.items() if value not in (None, []))
+
+
+def _named(layers: Any) -> list[tuple[str, Any]]:
+    if isinstance(layers, nn.Module):
+        return [("module", layers)]
+    if isinstance(layers, Mapping):
+        return list(layers.items())
+    if not isinstance(layers, (list, tuple)):
+        raise TypeError(f"Model takes a list of layers, a dict, or one module, not a {type(layers).__name__}")
+    for place, layer in enumerate(layers):
+        if isinstance(layer, type):
+            raise TypeError(f"Model: layer {place} is the class {layer.__name__}\n  fix: make one: {layer.__name__}()")
+        if not isinstance(layer, nn.Module):
+            raise TypeError(f"Model: layer {place} is a {type(layer).__name__}, not a Module")
+    return [(str(place), layer) for place, layer in enumerate(layers)]
+
+
+@contextmanager
+def _evaluating(model: nn.Module) -> Iterator[None]:
+    """A context in which the model is in evaluation mode."""
+    modes = [(module, module.training) for module in model.modules()]
+    model.eval()
+    try:
+        yield
+    finally:
+        for module, training in modes:
+            module.training = training
+
+
+def _example(shape: Any, dtype: Any) -> Any:
+    """Two samples of a shape."""
+    return zeros((2, *([shape] if isinstance(shape, int) else shape)), dtype=dtype)
+
+
+def _first_rows(inputs: Any) -> Any:
+    """The first two samples of a batch, detached."""
+    if isinstance(inputs, dict):
+        return {name: value[:2].detach() for name, value in inputs.items()}
+    return tuple(value[:2].detach() for value in inputs)
+
+
+def _written(pieces: list[Any], out: Any) -> Any:
+    """The pieces as one array."""
+    if not pieces:
+        raise SettingError("predict: there are no batches")
+    whole = numpy.concatenate(pieces)
+    if out is None:
+        return whole
+    _expect_room(out, whole.shape, whole.dtype)
+    out[...] = whole
+    return out
+
+
+def _expect_room(out: Any, shape: tuple[int, ...], dtype: Any) -> None:
+    """Raise unless ``out`` can take the result."""
+    if tuple(out.shape) != shape:
+        raise ShapeError(f"predict: out has shape {tuple(out.shape)}, the result {shape}")
+    if not numpy.can_cast(dtype, out.dtype, "same_kind"):
+        raise DTypeError(f"predict: out has dtype {out.dtype}, the result {dtype}")
+
+
+def _one_line(value: Any) -> str:
+    return " ".join(repr(value).split())

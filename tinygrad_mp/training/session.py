@@ -1,0 +1,300 @@
+"""The training loop: epochs of batches, each with an evaluation; remembers the best epoch, and goes back to it."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from tinygrad_mp import nn, optim
+from tinygrad_mp.backend import xp
+from tinygrad_mp.grad_mode import no_grad
+from tinygrad_mp.gradients import clip_grad_norm_, clip_grad_value_
+from tinygrad_mp.training.callbacks import HOOKS, Callback, listeners
+from tinygrad_mp.training.feeds import Batch, Feed
+from tinygrad_mp.training.history import History
+from tinygrad_mp.training.scores import Scores
+from tinygrad_mp.training.snapshots import Snapshot
+from tinygrad_mp.writes import mark_written
+
+VERSION = 1  # of Session.state
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How to train; see :meth:`Model.train`."""
+
+    epochs: int
+    accumulate: int = 1
+    clip_norm: float | None = None
+    clip_value: float | None = None
+    monitor: str = "val_loss"
+    higher_is_better: bool = False
+    restore_best: bool = True
+    schedule_every: str = "epoch"
+
+
+class Session:
+    """One training, under way or over; callbacks are given this.
+
+    Attributes
+    ----------
+    model, optimizer, schedule : what is trained, and by what
+    epochs, epoch : int
+        How many there shall be, and the present one, from 1; 0 before the first.
+    batch, batches : int, int or None
+        The present batch of the epoch, from 0, and how many it has if that is known.
+    inputs, targets : the present batch
+    loss : float
+        Of the present batch.
+    logs : dict
+        The row of the present epoch, complete at ``on_epoch_end``; until then the loss so far.
+    history : History
+    is_best : bool
+        Whether the epoch that ended is the best so far.
+    notes : list of str
+        What was decided, and why.
+    stop_reason : str or None
+    """
+
+    def __init__(
+        self,
+        model: Any,
+        feed: Feed,
+        evaluation: Feed | None,
+        settings: Settings,
+        *,
+        schedule: Any = None,
+        callbacks: Sequence[Callback] = (),
+        notes: Sequence[str] = (),
+    ) -> None:
+        self.model, self.optimizer, self.schedule = model, model.optimizer, schedule
+        self.feed, self.evaluation, self.settings = feed, evaluation, settings
+        self.epochs, self.epoch, self.batch = settings.epochs, 0, 0
+        self.inputs: Any = None
+        self.targets: Any = None
+        self.loss = math.nan
+        self.logs: dict[str, Any] = {}
+        self.history = History(settings.monitor, "max" if settings.higher_is_better else "min")
+        self.is_best = False
+        self.notes = list(notes)
+        self.stop_reason: str | None = None
+        self.callbacks = list(callbacks)
+        self._hooks = {hook: listeners(self.callbacks, hook) for hook in HOOKS}
+        self._parameters = [parameter for group in self.optimizer.param_groups for parameter in group["params"]]
+        self._regularization = model.settled_regularization()
+        self._pending = 0.0  # samples whose gradients wait for a step, or their weight
+        self._halted = False
+        self._best: float | None = None
+        self._last = self._snapshot()
+        self._refuge = self._last  # the best epoch; before there is one, the start
+        self._generator_state = model.generator.get_state()
+
+    @property
+    def batches(self) -> int | None:
+        """How many batches an epoch has, if that is known."""
+        return self.feed.known_length()
+
+    def stop(self, reason: str) -> None:
+        """End the training after this epoch, for this reason; at ``on_loss``, where the loss is no number, at once."""
+        self.stop_reason = self.stop_reason or reason
+
+    # --- running ---
+
+    def run(self) -> History:
+        """Train; whatever happens, the model leaves with the weights of the best epoch."""
+        begun = time.perf_counter()
+        modes = [(module, module.training) for module in self.model.modules()]
+        try:
+            self._call("on_train_begin")
+            while self.epoch < self.epochs and self.stop_reason is None:
+                self._run_epoch()
+        except KeyboardInterrupt:
+            self.stop_reason = "interrupted"
+            raise
+        except BaseException as error:
+            self.stop_reason = f"{type(error).__name__}: {error}".splitlines()[0]
+            raise
+        finally:
+            try:
+                self._leave()
+            except KeyboardInterrupt:  # a second one: half restored is worse than late
+                self._leave()
+                raise
+            finally:
+                for module, training in modes:
+                    module.training = training
+                self.history.stop_reason = self.stop_reason
+                self.history.seconds += time.perf_counter() - begun
+                self._call("on_train_end")
+        return self.history
+
+    def _run_epoch(self) -> None:
+        self.epoch += 1
+        self.logs = {}
+        self._call("on_epoch_begin")
+        nn.Module.train(self.model)
+        scores = Scores(self.model.loss, self.model.metrics_for(self.feed.known_targets()), self.feed.known_targets())
+        self._pending = 0.0
+        self.optimizer.zero_grad()
+        for number, batch in enumerate(self.feed):
+            self.batch = number
+            self._run_batch(batch, scores)
+            if self._halted:
+                return
+        if self._pending:
+            self._step()
+        self._end_epoch(scores)
+
+    def _run_batch(self, batch: Batch, scores: Scores) -> None:
+        self.inputs, self.targets = batch.inputs, batch.targets
+        self._call("on_batch_begin")
+        weight = None if batch.weight is None else batch.weight.array
+        if weight is not None and not weight.any():
+            return  # nothing here counts
+        outputs = self.model.run(batch.inputs)
+        loss = self.model.loss(outputs, batch.targets, batch.weight)
+        self.loss = loss.item()
+        self._call("on_loss")
+        if self.stop_reason is not None and not math.isfinite(self.loss):
+            self._halted = True
+            return
+        accumulate = self.settings.accumulate
+        share = batch.size if weight is None else float(weight.sum())
+        (loss if accumulate == 1 else loss * share).backward()
+        scores.add(self.loss, outputs.array, batch.targets.array, weight, batch.size)
+        self._pending += share
+        if accumulate == 1 or (self.batch + 1) % accumulate == 0:
+            self._step()
+        self.logs["loss"] = self.loss
+        self._call("on_batch_end")
+
+    def _step(self) -> None:
+        """Use the gradients, and forget them."""
+        if self.settings.accumulate > 1:
+            for parameter in self._parameters:
+                if parameter.grad is not None:
+                    parameter.grad.array[...] /= self._pending
+                    mark_written(parameter.grad.array)
+        for penalty in self._regularization:
+            penalty.add_to_gradients(self._parameters)
+        self._call("on_gradients")
+        if self.settings.clip_value is not None:
+            clip_grad_value_(self._parameters, self.settings.clip_value)
+        if self.settings.clip_norm is not None:
+            clip_grad_norm_(self._parameters, self.settings.clip_norm)
+        for penalty in self._regularization:
+            penalty.shrink(self.optimizer.param_groups)
+        self.optimizer.step()
+        self.optimizer.zero_grad()
+        self._pending = 0.0
+        if self.schedule is not None and self.settings.schedule_every == "batch":
+            self.schedule.step()
+
+    # --- the end of an epoch ---
+
+    def _end_epoch(self, scores: Scores) -> None:
+        self.logs = scores.result()
+        if self.evaluation is not None:
+            found = evaluate(self.model, self.evaluation)
+            self.logs.update({f"val_{name}": value for name, value in found.items()})
+        if self.schedule is not None:
+            self.logs["learning_rate"] = float(self.optimizer.param_groups[0]["lr"])
+        self.is_best = self._is_better(self.logs[self.settings.monitor])
+        self._advance_schedule()
+        self.logs = self.history.append(self.logs)  # the row itself: callbacks may add to it
+        self._last = self._snapshot()
+        self._generator_state = self.model.generator.get_state()
+        if self.is_best:
+            self._best = float(self.logs[self.settings.monitor])
+            self._refuge = self._last
+        self._call("on_epoch_end")
+
+    def _is_better(self, value: float) -> bool:
+        if not math.isfinite(value):
+            return False
+        if self._best is None:
+            return True
+        return value > self._best if self.settings.higher_is_better else value < self._best
+
+    def _advance_schedule(self) -> None:
+        if self.schedule is None or self.settings.schedule_every != "epoch":
+            return
+        if isinstance(self.schedule, optim.lr_scheduler.ReduceLROnPlateau):
+            self.schedule.step(self.logs[self.settings.monitor])
+        else:
+            self.schedule.step()
+
+    def _snapshot(self) -> Snapshot:
+        return Snapshot.taken(self.epoch, self.model, self.optimizer, self.schedule)
+
+    def _leave(self) -> None:
+        """Go back to the best epoch; without one, to the start if what was learnt since is no number."""
+        self.optimizer.zero_grad()
+        self.inputs = self.targets = None
+        known = self._best is not None
+        lost = not all(bool(xp(one.array).isfinite(one.array).all()) for one in self._parameters)
+        if lost or (known and self.settings.restore_best):
+            self._refuge.restore(self.model, self.optimizer, self.schedule)
+
+    def _call(self, hook: str) -> None:
+        for call in self._hooks[hook]:
+            call(self)
+
+    # --- to be continued ---
+
+    def state(self) -> dict[str, Any]:
+        """All that :meth:`resume` needs to go on after the last complete epoch as if nothing had happened."""
+        return {
+            "version": VERSION,
+            "last": _as_dict(self._last),
+            "best": _as_dict(self._refuge),
+            "best_value": self._best,
+            "generator": self._generator_state,
+            "callbacks": {type(callback).__name__: callback.state_dict() for callback in self.callbacks},
+            "history": self.history.to_dict(),
+        }
+
+    def resume(self, state: dict[str, Any]) -> None:
+        """Go on where :meth:`state` was taken."""
+        self._last = Snapshot(**state["last"])
+        self._refuge = Snapshot(**state["best"])
+        self._best = state["best_value"]
+        self.epoch = self._last.epoch
+        self.history = History.from_dict(state["history"])
+        self.history.stop_reason = None
+        self._last.restore(self.model, self.optimizer, self.schedule)
+        self._generator_state = state["generator"]
+        self.model.generator.set_state(self._generator_state)
+        memories = dict(state["callbacks"])
+        for callback in self.callbacks:
+            memory = memories.pop(type(callback).__name__, None)
+            if memory:
+                callback.load_state_dict(memory)
+
+
+def _as_dict(snapshot: Snapshot) -> dict[str, Any]:
+    return dict(vars(snapshot))
+
+
+def evaluate(model: Any, feed: Feed) -> dict[str, float]:
+    """The loss and the metrics of a model over data, in evaluation mode."""
+    targets = feed.known_targets()
+    scores = Scores(model.loss, model.metrics_for(targets), targets)
+    modes = [(module, module.training) for module in model.modules()]
+    model.eval()
+    try:
+        with no_grad():
+            for batch in feed:
+                weight = None if batch.weight is None else batch.weight.array
+                if weight is not None and not weight.any():
+                    continue
+                outputs = model.run(batch.inputs)
+                loss = model.loss(outputs, batch.targets, batch.weight).item()
+                scores.add(loss, outputs.array, batch.targets.array, weight, batch.size)
+    finally:
+        for module, training in modes:
+            module.training = training
+    return scores.result()
