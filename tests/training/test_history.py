@@ -190,6 +190,9 @@ def test_the_picture_shows_the_columns_and_the_best_epoch(tmp_path: Path) -> Non
     assert [2, 2] in [list(line.get_xdata()) for line in accuracies.lines], "the best epoch is marked everywhere"
     (alone,) = history.plot(tmp_path / "alone.svg", columns=["accuracy"]).axes
     assert alone.get_title() == "accuracy"
+    with pytest.raises(ValueError, match="not supported"):
+        history.plot(tmp_path / "history.docx")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["alone.svg", "history.png"]
 
 
 def test_a_picture_that_is_not_stored_is_shown_by_pyplot() -> None:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Sequence
+from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
 from tinygrad_mp.errors import MissingPackageError, SettingError
+from tinygrad_mp.saving.replacing import replacing
 
 if TYPE_CHECKING:
     from tinygrad_mp.training.history import History
@@ -38,9 +41,12 @@ def new_figure(path: Any, width: float, height: float) -> Any:
 
 
 def store(figure: Any, path: Any) -> Any:
-    """Write the figure to a file, if there is a path, and return it."""
+    """Write the figure to a file, if there is a path, and return it. Until it is complete, an older file stays."""
     if path is not None:
-        figure.savefig(path, dpi=120)
+        picture, name = BytesIO(), os.fsdecode(path)
+        figure.savefig(picture, dpi=120, format=os.path.splitext(name)[1][1:] or "png")
+        with replacing(os.path.realpath(name)) as file:
+            file.write(picture.getvalue())
     return figure
 
 
