@@ -289,11 +289,7 @@ def linear_cross_entropy(
     tensor(1.3863)
     """
     name = "linear_cross_entropy"
-    if options is not None:
-        raise UnsupportedError(
-            f"{name} takes no options: it computes all logits at once",
-            fix="options=None; to save memory, sum it over parts of the rows, each in utils.checkpoint.checkpoint",
-        )
+    check_no_options(name, options)
     if input.ndim not in (1, 2):
         raise ShapeError(f"{name}: the input has 1 or 2 axes, not {input.ndim}", fix="input.flatten(0, -2)")
     if linear_weight.ndim < 2:
@@ -321,3 +317,12 @@ def linear_cross_entropy(
         reduction=reduction,
         label_smoothing=label_smoothing,
     )
+
+
+def check_no_options(name: str, options: Any) -> None:
+    """Refuse what PyTorch takes to compute a :func:`linear_cross_entropy` in pieces."""
+    if options is not None:
+        raise UnsupportedError(
+            f"{name} takes no options: it computes all logits at once",
+            fix="options=None; to save memory, sum it over parts of the rows, each in utils.checkpoint.checkpoint",
+        )

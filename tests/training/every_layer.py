@@ -237,6 +237,16 @@ LAYERS: dict[str, tuple[Callable[[], Any], Callable[[], tuple[Any, ...]] | None]
         lambda: nn.NLLLoss2d(reduction="sum"),
         lambda: (F.log_softmax(tg.randn(2, 3, 4, 4), 1), tg.randint(0, 3, (2, 4, 4))),
     ),
+    "AdaptiveLogSoftmaxWithLoss": (
+        lambda: nn.AdaptiveLogSoftmaxWithLoss(16, 9, [2, 5], div_value=2.0, head_bias=True),
+        lambda: (tg.randn(4, 16), tg.tensor([0, 3, 8, 1])),
+    ),
+    "LinearCrossEntropyLoss": (
+        lambda: nn.LinearCrossEntropyLoss(
+            5, 3, out_features=(2,), bias=True, weight=tg.tensor([1.0, 2.0, 0.5]), label_smoothing=0.1
+        ),
+        lambda: (tg.randn(4, 5), tg.tensor([[0, 2], [1, 1], [2, 0], [1, 2]])),
+    ),
     "BCELoss": (lambda: nn.BCELoss(weight=tg.tensor([1.0, 2.0, 0.5]), reduction="sum"), _zero_to_one),
     "BCEWithLogitsLoss": (lambda: nn.BCEWithLogitsLoss(pos_weight=tg.tensor([1.0, 2.0, 0.5])), _zero_to_one),
     "KLDivLoss": (lambda: nn.KLDivLoss(reduction="batchmean", log_target=True), pair(4, 3)),

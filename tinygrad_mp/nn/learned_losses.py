@@ -34,7 +34,7 @@ class LinearCrossEntropyLoss(WeightedLoss):
         Targets of this class index count nothing; -100 if it is not given.
     label_smoothing : float in [0, 1], default 0.0
     options : None
-        PyTorch's ways to compute it in pieces are not offered.
+        PyTorch's ways to compute it in pieces are not offered: UnsupportedError.
 
     Shapes
     ------
@@ -65,6 +65,7 @@ class LinearCrossEntropyLoss(WeightedLoss):
         if weight is not None and tuple(weight.shape) != (num_classes,):
             raise ShapeError(f"LinearCrossEntropyLoss: weight must have shape {(num_classes,)}, not {weight.shape}")
         F.check_probability("LinearCrossEntropyLoss", label_smoothing, "label_smoothing")
+        F.check_no_options("LinearCrossEntropyLoss", options)
         super().__init__(weight=weight, reduction=reduction)
         self.num_classes, self.out_features = num_classes, out_features
         self.ignore_index, self.label_smoothing = ignore_index, label_smoothing
