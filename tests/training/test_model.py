@@ -1,5 +1,7 @@
 """``Model.train`` learns, stops, and comes back to its best epoch; what makes no sense is refused with the reason."""
 
+import copy
+import pickle
 import tracemalloc
 
 import numpy as np
@@ -719,6 +721,35 @@ def test_an_interrupted_training_that_is_resumed_ends_with_the_same_bits():
     for name in expected.columns:
         assert found[name] == expected[name], name
     assert whole.generator.get_state().tolist() == parts.generator.get_state().tolist()
+
+
+@pytest.mark.parametrize("copied", [copy.deepcopy, lambda model: pickle.loads(pickle.dumps(model))])
+def test_a_copy_made_while_training_goes_on_as_the_model_itself_does(copied):
+    X, y = blobs()
+    copies = []
+
+    def keep(training):
+        if training.epoch == 2:
+            copies.append(copied(training.model))
+
+    whole = sturdy()
+    options = {"epochs": 4, "verbose": 0, "restore_best": False}
+    whole.train(X, y, callbacks=[LambdaCallback(on_epoch_end=keep)], **options)
+    copies[0].train(X, y, resume=True, **options)
+    assert same(weights(whole), weights(copies[0]))
+    assert copies[0].history["val_loss"] == whole.history["val_loss"]
+
+
+def test_what_was_decided_is_told(capsys):
+    X, y = blobs()
+    classifier(regularization=WeightDecay(0.1)).train(X, y, epochs=1)
+    told = capsys.readouterr().out
+    assert "evaluation: 18 of 90 rows held out, drawn at random, from each class its share" in told
+    assert "metrics: accuracy, f1, as the targets are multiclass" in told
+    assert "regularization: WeightDecay(0.1) on weights, not biases and normalisations" in told
+    assert "best epoch: the one with the lowest val_loss" in told
+    classifier().train(X, y, epochs=1, verbose=0)
+    assert capsys.readouterr().out == ""
 
 
 def test_training_again_without_resume_goes_on_from_the_best_weights():

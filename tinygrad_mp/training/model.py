@@ -18,7 +18,7 @@ from typing import Any, Self
 
 import numpy
 
-from tinygrad_mp import nn
+from tinygrad_mp import nn, optim
 from tinygrad_mp.backend import as_device, to_numpy
 from tinygrad_mp.backend.random_bits import drawing_from
 from tinygrad_mp.creation import zeros
@@ -104,7 +104,8 @@ class Model(nn.Module):
         self.output_shape: tuple[int, ...] | None = None
         self.history: History | None = None
         self.split = Split()
-        self.session_state: dict[str, Any] | None = None
+        self._session: Any = None
+        self._session_state: dict[str, Any] | None = None
         self.built = False
 
     def __setattr__(self, name: str, value: Any) -> None:
@@ -280,12 +281,16 @@ class Model(nn.Module):
         options = {name: value for name, value in locals().items() if name not in ("self", "X", "y", "__class__")}
         with drawing_from(self.generator.stream):
             session = fitting.prepare(self, X, y, **options)
-            self.__dict__["history"] = session.history
+            self._session, self.history = session, session.history
             try:
                 return session.run()
             finally:
-                self.__dict__["history"] = session.history
-                self.__dict__["session_state"] = session.state()
+                self._session, self._session_state = None, session.state()
+
+    @property
+    def session_state(self) -> dict[str, Any] | None:
+        """What ``train(resume=True)`` goes on from: the state after the last complete epoch; None before any."""
+        return self._session_state if self._session is None else self._session.state()
 
     def metrics_for(self, targets: Any) -> list[Any]:
         """Fresh metrics: the user's, or those for the task."""
@@ -392,6 +397,19 @@ class Model(nn.Module):
 
     # --- looking, saving ---
 
+    def find_learning_rate(self, X: Any, y: Any = None, **options: Any) -> Any:
+        """Try learning rates from tiny to huge on some batches, and suggest one; the model stays as it is.
+
+        Options and result are those of :func:`training.rate_finder.find_learning_rate`.
+        """
+        from tinygrad_mp.training.rate_finder import find_learning_rate
+
+        return find_learning_rate(self, X, y, **options)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Without the training that is under way, and its data: copies go on from its last complete epoch."""
+        return {**self.__dict__, "_session": None, "_session_state": self.session_state}
+
     def extra_repr(self) -> str:
         shown = {name: self.__dict__.get(name) for name in _SETTINGS}
         return "\n".join(f"{name}={_one_line(value)}" for name, value in shown.items() if value not in (None, []))
@@ -457,4 +475,6 @@ def _expect_room(out: Any, shape: tuple[int, ...], dtype: Any) -> None:
 
 
 def _one_line(value: Any) -> str:
-    return " ".join(repr(value).split())
+    if isinstance(value, optim.Optimizer):
+        return f"{type(value).__name__}(lr={float(value.param_groups[0]['lr']):g})"
+    return repr(value)

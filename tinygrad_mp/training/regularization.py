@@ -51,6 +51,7 @@ class Regularization(Configured):
 
 class _Penalty(Regularization):
     def gradient(self, array: Any) -> Any:
+        """Of the penalty, at the array of a parameter."""
         raise NotImplementedError
 
     def add_to_gradients(self, parameters: Iterable[Any]) -> None:

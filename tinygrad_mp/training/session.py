@@ -91,6 +91,7 @@ class Session:
         self._last = self._snapshot()
         self._refuge = self._last  # the best epoch; before there is one, the start
         self._generator_state = model.generator.get_state()
+        self._memories: dict[str, Any] | None = None  # of the callbacks, after the last complete epoch
 
     @property
     def batches(self) -> int | None:
@@ -109,6 +110,7 @@ class Session:
         modes = [(module, module.training) for module in self.model.modules()]
         try:
             self._call("on_train_begin")
+            self._memories = self._remembered()
             while self.epoch < self.epochs and self.stop_reason is None:
                 self._run_epoch()
         except KeyboardInterrupt:
@@ -204,13 +206,14 @@ class Session:
             self.logs["learning_rate"] = float(self.optimizer.param_groups[0]["lr"])
         self.is_best = self._is_better(self.logs[self.settings.monitor])
         self._advance_schedule()
-        self.logs = self.history.append(self.logs)  # the row itself: callbacks may add to it
-        self._last = self._snapshot()
-        self._generator_state = self.model.generator.get_state()
+        snapshot, self._generator_state = self._snapshot(), self.model.generator.get_state()
         if self.is_best:
-            self._best = float(self.logs[self.settings.monitor])
-            self._refuge = self._last
+            self._refuge, self._best = snapshot, float(self.logs[self.settings.monitor])
+        self._last = snapshot
+        self.logs = self.history.append(self.logs)  # the row itself: callbacks may add to it
+        self._memories = None
         self._call("on_epoch_end")
+        self._memories = self._remembered()
 
     def _is_better(self, value: float) -> bool:
         if not math.isfinite(value):
@@ -253,9 +256,12 @@ class Session:
             "best": _as_dict(self._refuge),
             "best_value": self._best,
             "generator": self._generator_state,
-            "callbacks": {type(callback).__name__: callback.state_dict() for callback in self.callbacks},
+            "callbacks": self._remembered() if self._memories is None else self._memories,
             "history": self.history.to_dict(),
         }
+
+    def _remembered(self) -> dict[str, Any]:
+        return {type(callback).__name__: callback.state_dict() for callback in self.callbacks}
 
     def resume(self, state: dict[str, Any]) -> None:
         """Go on where :meth:`state` was taken."""
@@ -263,7 +269,8 @@ class Session:
         self._refuge = Snapshot(**state["best"])
         self._best = state["best_value"]
         self.epoch = self._last.epoch
-        self.history = History.from_dict(state["history"])
+        rows = state["history"]["rows"][: self.epoch]  # without one that was interrupted
+        self.history = History.from_dict({**state["history"], "rows": rows})
         self.history.stop_reason = None
         self._last.restore(self.model, self.optimizer, self.schedule)
         self._generator_state = state["generator"]

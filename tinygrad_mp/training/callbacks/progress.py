@@ -42,9 +42,11 @@ class ProgressBar(Callback):
         self._began = self._shown = 0.0
 
     def on_train_begin(self, training: Any) -> None:
-        """See where it is shown."""
+        """See where it is shown, and tell what was decided."""
         self._file = self.stream if self.stream is not None else sys.stdout  # None in a program without a console
         self._make = _maker(self._file) if self.verbose == 1 else None
+        for note in getattr(training, "notes", ()) if self.verbose else ():
+            self._say(note)
 
     def on_epoch_begin(self, training: Any) -> None:
         """Begin a bar."""
