@@ -257,6 +257,7 @@ COUNTERPARTS: dict[str, Callable[..., Any]] = {
     "median_of_all": lambda x, skip_nan: torch.nanmedian(x) if skip_nan else torch.median(x),
     "median_place": lambda x, dim, skip_nan: (torch.nanmedian if skip_nan else torch.median)(x, dim, True).indices,
     "mode_place": lambda x, dim: torch.mode(x, dim, True).indices,
+    "rank_place": lambda x, rank, dim: torch.kthvalue(x, rank + 1, dim, True).indices,
     "recurrence": _recurrence,
     "running_place": lambda x, dim, largest: (torch.cummax if largest else torch.cummin)(x, dim).indices,
     "all": _over_all_if_empty(torch.all),
