@@ -7,8 +7,10 @@ from typing import Any
 
 from tinygrad_mp.grad_mode import enable_grad
 from tinygrad_mp.nn.module import Module
+from tinygrad_mp.nn.parameter import is_lazy
 from tinygrad_mp.random import fork_rng
 from tinygrad_mp.tape import TensorBase
+from tinygrad_mp.writes import mark_written
 
 
 def dry_run(
@@ -16,17 +18,20 @@ def dry_run(
     inputs: Any,
     before: Callable[[Module, tuple[Any, ...]], None],
     after: Callable[[Module, tuple[Any, ...], Any], Any],
+    training: bool = False,
 ) -> Any:
-    """The outputs of ``model`` in evaluation mode, recorded; hooks see every module before and after its call.
+    """The outputs of ``model``, recorded; hooks see every module before and after its call.
 
     ``inputs`` is a tensor, a list or tuple of arguments, or a dict of them by name. What ``after`` returns, unless
-    None, replaces the output of the module. Modes, hooks and the default generator are then as they were.
+    None, replaces the output of the module. With ``training`` the model runs in training mode, otherwise in evaluation
+    mode. Modes, hooks, buffers and the default generator are then as they were.
     """
     modules = list(model.modules())
     modes = [(module, module.training, module.__dict__["_hooked"]) for module in modules]
+    buffers = [(buffer, buffer.array.copy()) for buffer in model.buffers() if not is_lazy(buffer)] if training else []
     hooks = []
     try:
-        model.eval()
+        model.train(training)
         for module in modules:
             hooks.append(module.register_forward_pre_hook(before))
             hooks.append(module.register_forward_hook(after))
@@ -40,6 +45,9 @@ def dry_run(
         for module, training, hooked in modes:
             module.training = training
             module.__dict__["_hooked"] = hooked  # a module that ever had a hook is called the long way
+        for buffer, values in buffers:
+            buffer.array[...] = values
+            mark_written(buffer.array)
 
 
 def tensors_in(value: Any) -> Iterator[Any]:
