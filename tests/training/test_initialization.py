@@ -12,6 +12,7 @@ import tinygrad_mp as tg
 from tinygrad_mp import nn
 from tinygrad_mp.errors import ShapeError
 from tinygrad_mp.nn import functional as F
+from tinygrad_mp.training import Model
 from tinygrad_mp.training import layers as L
 from tinygrad_mp.training.initialization import initialize
 
@@ -423,3 +424,17 @@ def test_an_initialised_network_trains_with_all_its_parameters() -> None:
     for name, one in net.named_parameters():
         if not name.startswith("unused"):
             assert float(one.grad.abs().sum()) > 0, name
+
+
+def test_a_model_looks_ahead_through_its_own_forward_and_through_models_inside() -> None:
+    def forward(model: Any, x: Any) -> Any:
+        return model["out"](x + F.elu(model["body"](x)))
+
+    model = Model({"body": Model([L.Dense(8), L.BatchNorm()]), "out": Model([L.Dense(4), L.SELU()])}, forward=forward)
+    model.build((8,))
+    assert model["body"][0].initialization_.reason == "before elu (gain 1.25), past BatchNorm"
+    assert model["body"][0].bias is None
+    assert model["out"][0].initialization_.name == "LeCun normal"
+    values = model["body"][0].weight.detach().numpy().copy()
+    wrapped = Model([model, L.Dense(2)]).build((8,))
+    np.testing.assert_array_equal(wrapped[0]["body"][0].weight.detach().numpy(), values)

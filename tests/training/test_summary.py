@@ -13,8 +13,11 @@ import tinygrad_mp as tg
 from tinygrad_mp import nn, optim
 from tinygrad_mp.errors import SettingError, ShapeError
 from tinygrad_mp.nn import functional as F
+from tinygrad_mp.training import CategoricalCrossEntropy, Model
 from tinygrad_mp.training import layers as L
+from tinygrad_mp.training.architecture import encode
 from tinygrad_mp.training.initialization import initialize
+from tinygrad_mp.training.rebuilding import decode
 from tinygrad_mp.training.summary import summary
 
 
@@ -178,3 +181,30 @@ def test_what_makes_no_sense_is_refused() -> None:
         summary(image_net(), (1, 6, 6), batch_size=0)
     with pytest.raises(ShapeError):
         summary(image_net(), (6,))
+
+
+def test_a_model_is_summed_up_before_and_after_training_those_inside_it_too() -> None:
+    inner = Model([L.Dense(16), L.Dropout(0.3), L.ReLU()])
+    model = Model([L.Flatten(), inner, L.Dense(3)], loss=CategoricalCrossEntropy(), optimizer=optim.Adam(), seed=1)
+    before = summary(model, (2, 3), batch_size=7)
+    assert not model.built
+    assert not inner.built
+    assert not inner[0].built
+    x, y = np.random.default_rng(0).normal(size=(30, 2, 3)).astype("float32"), np.arange(30) % 3
+    model.train(x, y, epochs=1, verbose=0, auto_evaluation=0)
+    after = summary(model, batch_size=7)
+    assert after.rows == before.rows
+    assert after.memory == before.memory
+    assert [row.path for row in after.rows] == ["0", "1.0", "1.1", "1.2", "2"]
+    assert after.rows[1].start == "He normal (std 0.5774): before ReLU, past Dropout"
+    assert after.memory["optimizer"] == 2 * after.memory["gradients"]
+
+
+def test_how_layers_started_is_known_after_loading() -> None:
+    net = image_net()
+    initialize(net, tg.ones(2, 1, 6, 6), tg.Generator())
+    again = decode(encode(net))
+    assert [row.start for row in summary(again, (1, 6, 6)).rows] == [row.start for row in summary(net, (1, 6, 6)).rows]
+    fresh = image_net()
+    fresh.load_state_dict(net.state_dict())
+    assert summary(fresh, (1, 6, 6)).rows[0].start == "loaded: its values came from a saved state"

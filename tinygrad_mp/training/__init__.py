@@ -2,6 +2,7 @@
 
 from tinygrad_mp.training import callbacks, layers, metrics
 from tinygrad_mp.training.history import History
+from tinygrad_mp.training.initialization import initialize
 from tinygrad_mp.training.layers import (
     AveragePool,
     BatchNorm,
@@ -26,6 +27,7 @@ from tinygrad_mp.training.losses import (
 )
 from tinygrad_mp.training.model import Model
 from tinygrad_mp.training.regularization import L1, L2, Regularization, WeightDecay
+from tinygrad_mp.training.summary import Summary
 
 __all__ = [
     "L1",
@@ -50,9 +52,11 @@ __all__ = [
     "Regularization",
     "Reshape",
     "Softmax",
+    "Summary",
     "Swish",
     "WeightDecay",
     "callbacks",
+    "initialize",
     "layers",
     "metrics",
 ]
