@@ -324,5 +324,5 @@ def check_no_options(name: str, options: Any) -> None:
     if options is not None:
         raise UnsupportedError(
             f"{name} takes no options: it computes all logits at once",
-            fix="options=None; to save memory, sum it over parts of the rows, each in utils.checkpoint.checkpoint",
+            fix="options=None; to save memory, call backward() on the sum over a part of the rows, part after part",
         )

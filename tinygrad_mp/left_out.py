@@ -142,7 +142,7 @@ _GROUPS: tuple[tuple[str, str, str], ...] = (
     (
         r"nn\.LinearCrossEntropyOptions",
         "linear_cross_entropy computes all logits at once",
-        "linear_cross_entropy of parts of the rows, each in utils.checkpoint.checkpoint",
+        "backward() of linear_cross_entropy over a part of the rows, part after part",
     ),
     (r"nn\.utils\.parametrizations\.\w+", _RARE, "nn.init.orthogonal_, or a parametrization of your own"),
     (
