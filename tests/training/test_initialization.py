@@ -300,6 +300,7 @@ class Both(nn.Module):
         ([L.Dense(3)], (2, 5)),
         ([nn.ConstantPad1d(1, 0.0), L.BatchNorm()], (2, 5)),
         ([nn.BatchNorm1d(6).eval()], (2, 5)),  # with fixed statistics
+        ([Transposed(), nn.InstanceNorm1d(6, track_running_stats=True)], (2, 4, 5)),
     ],
 )
 def test_a_bias_that_has_an_effect_stays(modules: Any, shape: Any) -> None:

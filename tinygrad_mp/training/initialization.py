@@ -18,6 +18,7 @@ import numpy
 from tinygrad_mp import nn
 from tinygrad_mp.backend import to_numpy
 from tinygrad_mp.nn.module import Module
+from tinygrad_mp.nn.normalization import _InstanceNorm
 from tinygrad_mp.tape import Leaf, Node
 from tinygrad_mp.training.dry_run import dry_run, is_leaf, tensors_in
 from tinygrad_mp.training.layers.inferring import Inferring, Weighted
@@ -205,7 +206,7 @@ class _Seen:
                     rows = marks.swapaxes(0, 1).reshape(marks.shape[1], -1)
                     maker = self.makers.get(child.index)
                     frozen = maker is not None and self.modes[layer] and not self.modes[maker]
-                    if frozen or (rows != rows[:, :1]).any():
+                    if frozen or isinstance(maker, _InstanceNorm) or (rows != rows[:, :1]).any():
                         return None
                     found = self.name_of(child) if maker is not None else "batch_norm"
                 elif child.name() in _MOVES and child.op is not None:

@@ -189,14 +189,14 @@ def _shapes(given: Any) -> Any:
     raise SettingError(f"summary: {given!r} is not the shape of a sample", fix="for images: (channels, height, width)")
 
 
-def _samples(shapes: Any, count: int, dtype: Any) -> Any:
+def _samples(shapes: Any, count: int, dtype: Any, device: Any) -> Any:
     if isinstance(shapes, dict):
-        return {name: _samples(one, count, dtype) for name, one in shapes.items()}
+        return {name: _samples(one, count, dtype, device) for name, one in shapes.items()}
     if isinstance(shapes, list):
-        return [_samples(one, count, dtype) for one in shapes]
+        return [_samples(one, count, dtype, device) for one in shapes]
     if dtype not in FLOATING:
-        return zeros(count, *shapes, dtype=dtype)
-    return randn(count, *shapes, dtype=dtype, generator=Generator().manual_seed(0))
+        return zeros(count, *shapes, dtype=dtype, device=device)
+    return randn(count, *shapes, dtype=dtype, device=device, generator=Generator().manual_seed(0))
 
 
 def _batch_free(two: Any, three: Any) -> tuple[int | None, ...]:
@@ -242,10 +242,11 @@ class _Measured:
 
 def _measure(model: Any, shapes: Any, unbuilt: bool) -> tuple[_Measured, _Measured]:
     """The model with two samples and with three; of integers, if it looks numbers up and takes no others."""
-    floating = next((one.dtype for one in model.parameters() if one.dtype in FLOATING), get_default_dtype())
+    first = next((one for one in model.parameters() if one.dtype in FLOATING), None)
+    floating, device = (get_default_dtype(), "cpu") if first is None else (first.dtype, first.device)
     looks_up = any(isinstance(module, (nn.Embedding, nn.EmbeddingBag)) for module in model.modules())
     for dtype in (floating, "int64"):
-        two, three = (_samples(shapes, count, dtype) for count in (2, 3))
+        two, three = (_samples(shapes, count, dtype, device) for count in (2, 3))
         try:
             if unbuilt:
                 _build(model, two)
@@ -282,7 +283,7 @@ def _arrays(node: Node) -> Iterator[Any]:
         value = waiting.pop()
         if isinstance(value, (tuple, list)):
             waiting += value
-        elif is_array(value):
+        elif is_array(value) and value.ndim:  # not numbers, of which there is one for all
             yield value
 
 
