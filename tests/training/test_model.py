@@ -367,6 +367,31 @@ def test_training_leaves_the_modes_of_the_layers_as_they_were():
     assert not any(module.training for module in model.modules())
 
 
+def test_what_other_libraries_call_otherwise_is_named():
+    model = classifier()
+    with pytest.raises(AttributeError, match=r"no attribute 'fit'\n  fix: call train"):
+        model.fit(1, 2)
+    with pytest.raises(SettingError, match=r"compile does not take loss, optimizer[\s\S]*fix: Model\("):
+        model.compile(loss="mse", optimizer="adam")
+    assert model.compile() is None
+
+
+def test_one_sample_without_its_axis_is_told_how_to_get_one():
+    X, y = blobs()
+    model = classifier()
+    model.train(X, y, epochs=1, verbose=0)
+    with pytest.raises(ShapeError, match=r"fix: give one sample as X\[None\]"):
+        model.predict(X[0])
+
+
+def test_a_model_of_doubles_computes_in_doubles():
+    X, y = blobs()
+    for model in (classifier().double(), classifier().build((2,)).double()):
+        model.train(X, y, epochs=1, verbose=0)
+        assert {one.dtype for one in weights(model).values()} == {np.dtype("float64")}
+        assert model.predict(X).dtype == np.float64
+
+
 def test_frozen_parameters_stay():
     X, y = blobs()
     model = classifier().build((2,))

@@ -67,11 +67,15 @@ class Rows:
                 f"{self.what}: the model has {len(shapes)} inputs, {len(self.arrays)} are given",
                 fix="give a tuple with an array for each input" if len(shapes) > 1 else "give one array, not a tuple",
             )
-        for found, wanted in zip(self.sample_shapes, shapes, strict=True):
+        for array, wanted in zip(self.arrays, shapes, strict=True):
+            found = tuple(array.shape[1:])
             if found != tuple(wanted):
+                alone = tuple(array.shape) == tuple(wanted)
                 raise ShapeError(
                     f"{self.what}: a sample has shape {found}, the model was built for {tuple(wanted)}",
-                    fix="give data like those it was trained on, or make a new Model",
+                    fix=f"give one sample as {self.what}[None]: the axis of samples is missing"
+                    if alone
+                    else "give data like those it was trained on, or make a new Model",
                 )
 
 

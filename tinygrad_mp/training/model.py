@@ -25,7 +25,6 @@ from tinygrad_mp.creation import zeros
 from tinygrad_mp.dtypes import get_default_dtype
 from tinygrad_mp.errors import DTypeError, SettingError, ShapeError
 from tinygrad_mp.grad_mode import no_grad
-from tinygrad_mp.nn.parameter import is_lazy
 from tinygrad_mp.random import Generator
 from tinygrad_mp.tensor import Tensor
 from tinygrad_mp.training import fitting
@@ -41,6 +40,7 @@ from tinygrad_mp.training.splitting import Split
 from tinygrad_mp.training.targets import Targets
 from tinygrad_mp.utils.data.sampler import draw_seed
 
+_NAMED_ELSEWHERE = {"fit": "call train(X, y)", "predict_proba": "call predict(X)", "score": "call evaluate(X, y)"}
 _SETTINGS = ("loss", "optimizer", "metrics", "regularization")  # no layers, though some are modules
 
 
@@ -114,6 +114,21 @@ class Model(nn.Module):
         else:
             super().__setattr__(name, value)
 
+    def __getattr__(self, name: str) -> Any:
+        if name in _NAMED_ELSEWHERE:
+            problem = f"Model has no attribute {name!r}\n  fix: {_NAMED_ELSEWHERE[name]}"
+            raise AttributeError(problem, name=name, obj=self)
+        return super().__getattr__(name)
+
+    def compile(self, *args: Any, **kwargs: Any) -> None:
+        """As of all modules, do nothing; SettingError for the loss and the optimizer, which the constructor takes."""
+        misplaced = sorted({"loss", "optimizer", "metrics"} & set(kwargs))
+        if misplaced:
+            raise SettingError(
+                f"compile does not take {', '.join(misplaced)}",
+                fix="Model(layers, loss=..., optimizer=..., metrics=...)",
+            )
+
     # --- as a module ---
 
     def __len__(self) -> int:
@@ -181,7 +196,7 @@ class Model(nn.Module):
     def placement(self) -> Placement:
         """The dtype and device of the parameters, and whether inputs may be indices."""
         for parameter in self.parameters():
-            if parameter.dtype.kind == "f" and not is_lazy(parameter):
+            if parameter.dtype.kind == "f":
                 dtype, device = parameter.dtype, parameter.device
                 break
         else:

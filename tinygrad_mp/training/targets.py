@@ -171,7 +171,9 @@ def _of_classes(y: Any, shape: tuple[int, ...], classes_: Any) -> Targets:
     if sample != (shape[1:] or (1,)):
         raise ShapeError(
             f"y has shape {y.shape}, the outputs have shape (n, {', '.join(map(str, shape))})",
-            fix="give one label a sample, or a probability for each class",
+            fix="give one label a sample, or a probability for each class"
+            if len(shape) == 1
+            else "add Flatten() before the last Dense, or give a label for every position",
         )
     if classes_ is not None:
         return _checked(Targets("labels", shape, classes_), y)
