@@ -278,7 +278,7 @@ def _nodes(results: Any) -> set[Node]:
 def _arrays(node: Node) -> Iterator[Any]:
     """What a node keeps for backward: saved values, and what its forward pass found on the way."""
     params = node.params.values() if isinstance(node.params, dict) else ()
-    waiting = [node.saved, *(value.found for value in params if isinstance(value, Residue))]
+    waiting: list[Any] = [node.saved, *(value.found for value in params if isinstance(value, Residue))]
     while waiting:
         value = waiting.pop()
         if isinstance(value, (tuple, list)):
