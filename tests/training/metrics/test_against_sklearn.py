@@ -54,7 +54,7 @@ def _labels(rng: np.random.Generator, rows: int, classes: int) -> tuple[Any, Any
 
 
 def _weights(rng: np.random.Generator, rows: int) -> Any:
-    weights = rng.random(rows) * (rng.random(rows) < 0.8)
+    weights = (rng.random(rows) + 0.1) * (rng.random(rows) < 0.8)
     weights[rng.integers(rows)] = 1.0
     return weights
 

@@ -123,6 +123,7 @@ def test_agreement_beyond_chance() -> None:
 
 def test_a_constant_prediction_has_no_correlation_and_one_class_no_kappa() -> None:
     assert m.MCC()([0, 1, 1], [1, 1, 1]) == 0.0
+    assert m.MCC()([1, 0, 0, 1], [0, 0, 0, 0], [0.7, 0.7, 0.7, 0.4]) == 0.0  # sums are rounded
     assert math.isnan(m.CohenKappa()([1, 1], [1, 1]))
     assert math.isnan(m.BalancedAccuracy(adjusted=True)([1, 1], [1, 0]))
 

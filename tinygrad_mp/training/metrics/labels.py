@@ -279,9 +279,12 @@ class MCC(_OfEachClass):
 
     def figure(self) -> float:
         rows = self.actual.sum().item()
-        covariance = self.right.sum().item() * rows - (self.actual @ self.predicted).item()
-        of_truth = rows * rows - (self.actual @ self.actual).item()
-        of_prediction = rows * rows - (self.predicted @ self.predicted).item()
         self._mean(0, rows)
-        scale = of_truth * of_prediction
-        return covariance / math.sqrt(scale) if scale > 0 else 0.0
+        covariance = self.right.sum().item() * rows - (self.actual @ self.predicted).item()
+        scale = _pairs(self.actual) * _pairs(self.predicted)
+        return covariance / math.sqrt(scale) if scale else 0.0
+
+
+def _pairs(counts: Any) -> Any:
+    """``sum(counts)**2 - sum(counts**2)`` without taking a difference: exactly zero where there is but one class."""
+    return 2 * (counts[1:] @ numpy.cumsum(counts)[:-1]).item()
