@@ -9,6 +9,7 @@ import numpy
 import pytest
 
 import tinygrad_mp as tg
+from tinygrad_mp.ops.cumulative import _recurrence
 
 INF = float("inf")
 
@@ -25,6 +26,23 @@ def test_cumprod_has_right_derivatives_where_entries_are_zero(
 ) -> None:
     values = numpy.array([row, row], dtype=dtype)
     agree(lambda x: x.cumprod(1), lambda x: x.cumprod(1), values, order=2 if row else 1)
+
+
+@pytest.mark.parametrize("name", ["cumprod", "logcumsumexp"])
+@pytest.mark.parametrize(("shape", "dim"), [((2000,), 0), ((3, 700), 1), ((700, 2, 3), 0)])
+def test_derivatives_of_long_running_results_are_pytorchs(
+    agree: Callable[..., None], torch: Any, name: str, shape: tuple[int, ...], dim: int
+) -> None:
+    """Long ones go in blocks; with zeros among the entries, and products that neither vanish nor overflow."""
+    values = numpy.random.default_rng(0).uniform(0.5, 1.7, shape)
+    values.flat[[11, 433]] = 0.0
+    agree(lambda x: getattr(x, name)(dim), lambda x: getattr(x, name)(dim), values)
+
+
+def test_factors_whose_product_overflows_carry_nothing_from_nothing() -> None:
+    x = numpy.zeros(1000)
+    x[-1] = 2.0
+    numpy.testing.assert_array_equal(_recurrence(x, numpy.full(1000, 1e300), dim=0), x)
 
 
 @pytest.mark.parametrize("row", [[1.0, -INF, 3.0], [900.0, 1000.0, -1000.0], [0.1, 0.2, 0.3]])

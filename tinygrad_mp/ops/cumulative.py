@@ -1,5 +1,6 @@
 """Running results along one axis: sums, products, extremes, sums of exponentials, differences and areas."""
 
+import math
 from typing import Any
 
 import numpy
@@ -75,12 +76,35 @@ def _recurrence_back(g: Any, factor: Any, dim: int) -> Any:
 )
 def _recurrence(x: Real, factor: Real, *, dim: int) -> Any:
     """``out[i] = x[i] + factor[i] * out[i - 1]`` along ``dim``; the first factor is not used."""
-    out = x.copy()
-    before = (slice(None),) * dim
-    for place in range(1, x.shape[dim]):
-        now, last = (*before, place), (*before, place - 1)
-        out[now] += factor[now] * out[last]
-    return out
+    module = xp(x)
+    out, factor = module.moveaxis(x, dim, 0).copy(), module.ascontiguousarray(module.moveaxis(factor, dim, 0))
+    start = _in_blocks(out, factor) if len(out) >= _MANY and out[0].size <= _NARROW else 1
+    for place in range(start, len(out)):
+        out[place] += factor[place] * out[place - 1]
+    return module.moveaxis(out, 0, dim)
+
+
+_MANY, _NARROW = 256, 256
+"""From so many steps on, each of at most so many entries, blocks are faster; measured."""
+
+
+def _in_blocks(out: Any, factor: Any) -> int:
+    """Do most of the recurrence in about twice the root of the number of steps; returns the first step left to do.
+
+    All blocks go their way at once, each from nothing, and then take up one after the other what came before them.
+    """
+    module, length = xp(out), math.isqrt(len(out))
+    end = len(out) // length * length
+    blocks, factors = (array[:end].reshape(-1, length, *array.shape[1:]) for array in (out, factor))
+    with numpy.errstate(over="ignore", invalid="ignore"):
+        reach = factors.cumprod(axis=1, dtype="float64")
+    if not module.isfinite(reach).all():
+        return 1
+    for place in range(1, length):
+        blocks[:, place] += factors[:, place] * blocks[:, place - 1]
+    for block in range(1, len(blocks)):
+        blocks[block] += reach[block] * blocks[block - 1, -1]
+    return end
 
 
 # --- running products -------------------------------------------------------------------------------------------------
