@@ -15,7 +15,7 @@ from tinygrad_mp.training.history import History
 class Training(SimpleNamespace):
     """What a callback sees of a training."""
 
-    def stop(self, reason: str) -> None:
+    def stop(self, reason: str, now: bool = False) -> None:
         self.stop_reason = self.stop_reason or reason
 
 
@@ -28,7 +28,7 @@ class Loop:
         self.training = Training(
             **{"model": None, "optimizer": None, "schedule": None, "inputs": None, "targets": None, **known},
             history=history, epoch=len(history), epochs=0, batches=2, batch=0, loss=0.0, logs={}, is_best=False,
-            stop_reason=None,
+            stop_reason=None, notes=[], settings=SimpleNamespace(restore_best=True),
         )  # fmt: skip
 
     def call(self, hook: str) -> None:

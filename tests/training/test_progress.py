@@ -11,12 +11,13 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy
 import pytest
 
 import tinygrad_mp as tg
-from tinygrad_mp.training.callbacks import ProgressBar
+from tinygrad_mp.training.callbacks import LambdaCallback, ProgressBar
 
-ROWS = [{"loss": 0.5, "val_loss": 0.25}, {"loss": 0.125, "val_loss": 2.0}]
+ROWS = [{"loss": 0.5, "val_loss": 0.25}, {"loss": 0.125, "val_loss": 0.0625}]
 LINE = re.compile(r"epoch \d+/\d+  loss [\d.e+-]+  val_loss [\d.e+-]+  \d+\.\d s")
 
 # The stand-in loop of conftest.py, in a process of its own; PRELUDE may set the scene.
@@ -188,12 +189,30 @@ def test_a_bar_is_taken_away_when_the_training_fails(loop: Any) -> None:
     assert screen(stream.getvalue()) == [""]
 
 
-def test_the_reason_for_an_early_end_is_shown(loop: Any) -> None:
-    stream = io.StringIO()
-    running = loop([ProgressBar(2, stream)])
-    running.training.stop("enough")
-    running.run(ROWS)
-    assert stream.getvalue().splitlines()[-1] == "stopped: enough; best epoch: 1"
+def test_the_end_says_why_it_came_early_and_which_weights_stay(loop: Any) -> None:
+    def last_line(rows: list[dict[str, float]], stop_after: int = 9) -> str:
+        stream = io.StringIO()
+        stop = LambdaCallback(on_epoch_end=lambda training: training.epoch >= stop_after and training.stop("enough"))
+        loop([stop, ProgressBar(1, stream)]).run(rows)
+        return stream.getvalue().splitlines()[-1]
+
+    worse, back = [*ROWS[:1], {"val_loss": 3.0}], "back to the weights of epoch 1, the best by val_loss"
+    assert LINE.fullmatch(last_line(ROWS)), "nothing to say"
+    assert last_line(worse) == back
+    assert last_line(ROWS, 1) == "stopped: enough"
+    assert last_line(worse, 2) == f"stopped: enough; {back}"
+
+
+def test_a_models_training_tells_what_was_decided(capsys: pytest.CaptureFixture[str]) -> None:
+    X = numpy.linspace(-1, 1, 40)[:, None]
+    model = tg.Model([tg.Dense(4), tg.ReLU(), tg.Dense(1)], tg.MSE(), seed=0)
+    model.train(X, X[:, 0], epochs=2)
+    lines = capsys.readouterr().out.splitlines()
+    notes, epochs = lines[:-2], lines[-2:]
+    assert any(note.startswith("evaluation: 8 of 40 rows held out") for note in notes)
+    assert all(re.match(r"epoch [12]/2  loss [\d.]+  rmse .*  val_loss ", line) for line in epochs)
+    model.train(X, X[:, 0], epochs=2, verbose=0)
+    assert capsys.readouterr() == ("", "")
 
 
 def test_streams_of_few_letters_and_missing_ones_are_no_obstacle(loop: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -205,9 +224,9 @@ def test_streams_of_few_letters_and_missing_ones_are_no_obstacle(loop: Any, monk
     loop([ProgressBar(1)]).run(ROWS)
 
 
-def test_a_level_is_0_1_or_2_and_a_bar_can_be_copied_while_it_runs() -> None:
+def test_a_level_is_0_1_or_2_and_a_bar_can_be_copied_while_it_runs(loop: Any) -> None:
     with pytest.raises(tg.SettingError, match="verbose is 0, 1 or 2, got 3"):
         ProgressBar(3)
     bar = ProgressBar(1)
-    bar.on_train_begin(None)
+    bar.on_train_begin(loop([]).training)
     assert copy.deepcopy(bar).verbose == 1

@@ -6,62 +6,21 @@ import math
 import random
 import sys
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy
 import pytest
 
 import tinygrad_mp as tg
-from tinygrad_mp import nn, optim
-from tinygrad_mp.training.callbacks import NaNGuard, listeners
+from tinygrad_mp import MSE, BatchNorm, Dense, Dropout, Model, ReLU, optim
+from tinygrad_mp.training.callbacks import LambdaCallback
 from tinygrad_mp.training.rate_finder import RateFinding, find_learning_rate
+from tinygrad_mp.utils.data import DataLoader, TensorDataset
 
 
-class Learner(nn.Module):
-    """A model with the loop of a trainer, as small as can be."""
-
-    def __init__(self, width: int = 4) -> None:
-        super().__init__()
-        self.layers = nn.Sequential(nn.Linear(width, 8), nn.BatchNorm1d(8), nn.ReLU(), nn.Dropout(0.1), nn.Linear(8, 1))
-        self.optimizer = optim.Adam(self.layers.parameters(), lr=0.003)
-        self.generator = tg.Generator().manual_seed(5)
-        self.epochs_run = 0
-
-    def forward(self, x: tg.Tensor) -> tg.Tensor:
-        return self.layers(x)
-
-    def train(  # type: ignore[override]
-        self,
-        X: Any = True,
-        y: Any = None,
-        *,
-        epochs: int = 1,
-        batch_size: int = 32,
-        callbacks: Any = (),
-        **settings: Any,
-    ) -> Any:
-        if isinstance(X, bool):
-            return super().train(X)
-        assert settings == {"auto_evaluation": None, "verbose": 0}
-        calls = {hook: listeners([NaNGuard(), *callbacks], hook) for hook in ("on_batch_begin", "on_loss")}
-        now = SimpleNamespace(model=self, optimizer=self.optimizer, epoch=0, loss=math.nan, logs={})
-        for now.epoch in range(1, epochs + 1):
-            self.epochs_run += 1
-            random.random(), numpy.random.rand()
-            order = tg.randperm(len(X), generator=self.generator)
-            for now.batch, rows in enumerate(order.split(batch_size)):
-                now.inputs, now.targets = X[rows], y[rows]
-                for call in calls["on_batch_begin"]:
-                    call(now)
-                self.optimizer.zero_grad()
-                loss = nn.functional.mse_loss(self(now.inputs), now.targets)
-                now.loss = loss.item()
-                for call in calls["on_loss"]:
-                    call(now)
-                loss.backward()
-                self.optimizer.step()
-        return None
+def learner(**settings: Any) -> Model:
+    layers = [Dense(8), BatchNorm(), ReLU(), Dropout(0.1), Dense(1)]
+    return Model(layers, MSE(), **{"optimizer": optim.Adam(lr=0.003), "seed": 5, **settings})
 
 
 def problem(rows: int = 96) -> tuple[tg.Tensor, tg.Tensor]:
@@ -70,23 +29,27 @@ def problem(rows: int = 96) -> tuple[tg.Tensor, tg.Tensor]:
     return X, X.sum(dim=1, keepdim=True) + 3
 
 
-def everything(model: Any) -> list[Any]:
+def everything(model: Model) -> list[Any]:
     """All that a training changes, as bytes and plain values."""
-    state = [(name, tensor.numpy().tobytes()) for name, tensor in model.state_dict().items()]
-    moments = [
-        (number, name, value.numpy().tobytes() if isinstance(value, tg.Tensor) else value)
-        for number, entry in model.optimizer.state_dict()["state"].items()
-        for name, value in entry.items()
-    ]
-    rates = [group["lr"] for group in model.optimizer.param_groups]
+    state = [(name, tensor.numpy().tobytes()) for name, tensor in model.state_dict().items() if model.built]
+    optimizer = plain(model.optimizer.state_dict()) if isinstance(model.optimizer, optim.Optimizer) else model.optimizer
     numbers = [model.generator.get_state().tolist(), tg.get_rng_state().tolist(), random.getstate()]
     gradients = [parameter.grad is None for parameter in model.parameters()]
-    return [state, moments, rates, numbers, numpy.random.get_state()[2], gradients, model.training]
+    kept = [id(model.history), id(model.session_state), model.built, model.training, model.sample_shapes]
+    return [state, optimizer, numbers, plain(list(numpy.random.get_state())), gradients, kept]
+
+
+def plain(value: Any) -> Any:
+    if isinstance(value, (tg.Tensor, numpy.ndarray)):
+        return numpy.asarray(value).tobytes()
+    if isinstance(value, dict):
+        return {name: plain(part) for name, part in value.items()}
+    return list(map(plain, value)) if isinstance(value, (list, tuple)) else value
 
 
 def test_it_finds_a_rate_that_learns() -> None:
     tg.manual_seed(0)
-    finding = find_learning_rate(Learner(), *problem(), steps=60, lowest=1e-6, highest=10.0)
+    finding = find_learning_rate(learner(), *problem(), steps=60, lowest=1e-6, highest=10.0)
     assert finding.rates == sorted(finding.rates)
     assert len(finding.rates) == len(finding.losses) == len(finding.smoothed) <= 60
     assert finding.rates[0] == pytest.approx(1e-6)
@@ -95,48 +58,63 @@ def test_it_finds_a_rate_that_learns() -> None:
     assert f"falls fastest at {finding.suggestion:.2g}" in repr(finding)
 
 
-def test_nothing_changes_not_even_after_an_error() -> None:
-    tg.manual_seed(0)
-    model, (X, y) = Learner(), problem()
-    model.train(X, y, auto_evaluation=None, verbose=0)
+@pytest.mark.parametrize("trained", [False, True])
+def test_nothing_changes_not_even_after_an_error(trained: bool) -> None:
+    model, (X, y) = learner(), problem()
+    if trained:
+        model.train(X, y, epochs=2, verbose=0)
     before = everything(model)
-    find_learning_rate(model, X, y, steps=5)
+    assert before == everything(model)
+    model.find_learning_rate(X, y, steps=5)
     assert everything(model) == before
-    y[:] = math.nan
-    with pytest.raises(tg.SettingError, match="the loss was nan at the lowest rate"):
-        find_learning_rate(model, X, y)
+    loader = DataLoader(TensorDataset(X, y), batch_size=16, shuffle=True, generator=tg.Generator().manual_seed(1))
+    order = loader.generator.get_state().tolist()
+    find_learning_rate(model, loader, steps=9)
     assert everything(model) == before
-    with pytest.raises(tg.ShapeError):
-        find_learning_rate(model, X[:, :3], y)
+    assert loader.generator.get_state().tolist() == order
+    for wrong, error in ((X[:-1], tg.ShapeError), (X * math.nan, tg.SettingError)):
+        with pytest.raises(error):
+            find_learning_rate(model, wrong, y)
+        assert everything(model) == before
+
+    class Broken(LambdaCallback):
+        def on_gradients(self, training: Any) -> None:
+            random.random(), numpy.random.rand(), tg.rand(3)
+            raise KeyError("of the user's")
+
+    with pytest.raises(KeyError):
+        find_learning_rate(model, X, y, callbacks=[Broken()])
     assert everything(model) == before
+
+
+def test_a_loss_that_is_no_number_from_the_start_is_refused() -> None:
+    X, y = problem()
+    with numpy.errstate(all="ignore"), pytest.raises(tg.SettingError, match="the loss was inf at the lowest rate"):
+        find_learning_rate(learner(), X, y * 1e30)
 
 
 def test_as_many_batches_as_asked_for_are_trained_over_and_over() -> None:
-    model = Learner()
-    finding = find_learning_rate(model, *problem(), steps=7, lowest=1e-6, highest=1e-3, batch_size=50)
+    finding = find_learning_rate(learner(), *problem(), steps=7, lowest=1e-6, highest=1e-3, batch_size=50)
     assert len(finding.losses) == 7
     assert finding.rates == pytest.approx(numpy.geomspace(1e-6, 1e-3, 7).tolist())
-    assert model.epochs_run == 0
 
 
-def test_groups_keep_their_proportions(monkeypatch: pytest.MonkeyPatch) -> None:
-    model, seen = Learner(), []
+def test_every_batch_is_trained_with_its_rate_and_groups_keep_their_proportions() -> None:
+    model, seen = learner().build((4,)), []
     first, *rest = model.parameters()
     model.optimizer = optim.SGD([{"params": [first], "lr": 0.1}, {"params": rest, "lr": 0.05}], lr=0.1)
-    real = optim.SGD.step
-    monkeypatch.setattr(
-        optim.SGD, "step", lambda self: (seen.append([group["lr"] for group in self.param_groups]), real(self))[1]
-    )
-    find_learning_rate(model, *problem(), steps=2, lowest=1e-6, highest=1e-4)
-    assert numpy.allclose(seen, [[1e-6, 5e-7], [1e-4, 5e-5]], rtol=1e-12)
+
+    def look(training: Any) -> None:
+        seen.append([group["lr"] for group in training.optimizer.param_groups])
+
+    settings = {"steps": 3, "lowest": 1e-6, "highest": 1e-4}
+    find_learning_rate(model, *problem(), **settings, callbacks=[LambdaCallback(on_gradients=look)])
+    assert numpy.allclose(seen, [[1e-6, 5e-7], [1e-5, 5e-6], [1e-4, 5e-5]], rtol=1e-12, atol=0)
 
 
 def test_it_ends_when_the_loss_explodes() -> None:
-    tg.manual_seed(0)
-    model = Learner()
-    model.optimizer = optim.SGD(model.parameters(), lr=0.1)
     with numpy.errstate(all="ignore"):
-        finding = find_learning_rate(model, *problem(), steps=100, lowest=1e-4, highest=1e6)
+        finding = find_learning_rate(learner(optimizer="sgd"), *problem(), steps=100, lowest=1e-4, highest=1e6)
     assert len(finding.losses) < 100
     assert all(map(math.isfinite, finding.losses))
     assert finding.suggestion is not None
@@ -156,7 +134,7 @@ def test_it_ends_when_the_loss_explodes() -> None:
 )
 def test_senseless_settings_are_refused(settings: dict[str, Any]) -> None:
     with pytest.raises(tg.SettingError):
-        find_learning_rate(Learner(), *problem(), **settings)
+        find_learning_rate(learner(), *problem(), **settings)
 
 
 def test_the_suggestion_is_where_the_loss_falls_fastest_and_noise_does_not_move_it() -> None:

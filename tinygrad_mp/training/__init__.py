@@ -1,6 +1,19 @@
 """The high-level trainer: ``Model``, its layers, losses, metrics, callbacks, and files."""
 
 from tinygrad_mp.training import callbacks, layers, metrics
+from tinygrad_mp.training.callbacks import (
+    Callback,
+    CSVLogger,
+    EarlyStopping,
+    GradientNorm,
+    JSONLLogger,
+    LambdaCallback,
+    ModelCheckpoint,
+    NaNGuard,
+    ProgressBar,
+    TensorBoard,
+    TimeLimit,
+)
 from tinygrad_mp.training.history import History
 from tinygrad_mp.training.initialization import initialize
 from tinygrad_mp.training.layers import (
@@ -26,6 +39,7 @@ from tinygrad_mp.training.losses import (
     ModelLoss,
 )
 from tinygrad_mp.training.model import Model
+from tinygrad_mp.training.rate_finder import RateFinding, find_learning_rate
 from tinygrad_mp.training.regularization import L1, L2, Regularization, WeightDecay
 from tinygrad_mp.training.summary import Summary
 
@@ -37,25 +51,38 @@ __all__ = [
     "AveragePool",
     "BatchNorm",
     "BinaryCrossEntropy",
+    "CSVLogger",
+    "Callback",
     "CategoricalCrossEntropy",
     "Conv",
     "Dense",
+    "EarlyStopping",
     "Embedding",
     "GlobalAveragePool",
+    "GradientNorm",
     "History",
     "Huber",
     "Initialization",
+    "JSONLLogger",
+    "LambdaCallback",
     "MaxPool",
     "Model",
+    "ModelCheckpoint",
     "ModelLoss",
+    "NaNGuard",
     "PReLU",
+    "ProgressBar",
+    "RateFinding",
     "Regularization",
     "Reshape",
     "Softmax",
     "Summary",
     "Swish",
+    "TensorBoard",
+    "TimeLimit",
     "WeightDecay",
     "callbacks",
+    "find_learning_rate",
     "initialize",
     "layers",
     "metrics",

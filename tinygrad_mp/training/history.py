@@ -117,10 +117,10 @@ class History:
 
     @property
     def best_epoch(self) -> int | None:
-        """The first epoch, counted from 1, whose monitored figure no other surpasses; None if there is none."""
+        """The first epoch, counted from 1, whose monitored figure is finite and the best; None if there is none."""
         sign, monitor = 1 if self.mode == "min" else -1, self.monitor
         column = ((row.get(monitor), epoch) for epoch, row in enumerate(self._rows, 1))
-        known = [(sign * value, epoch) for value, epoch in column if value is not None and not math.isnan(value)]
+        known = [(sign * value, epoch) for value, epoch in column if value is not None and math.isfinite(value)]
         return min(known)[1] if known else None
 
     # --- showing -----------------------------------------------------------------------------------------------------

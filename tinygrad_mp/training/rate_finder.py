@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import math
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any
 
@@ -64,6 +64,7 @@ def find_learning_rate(
     highest: float = 1.0,
     steps: int = 100,
     batch_size: int = 32,
+    callbacks: Sequence[Any] = (),
     **settings: Any,
 ) -> RateFinding:
     """Train a copy of the model for some batches, each with a larger learning rate, and see when the loss falls.
@@ -80,6 +81,8 @@ def find_learning_rate(
     steps : int, default 100
         How many rates, at least 2: so many batches are trained, several times over the data if need be.
     batch_size : int, default 32
+    callbacks : sequence of Callback
+        They get the copy's training.
     **settings
         Further arguments of ``Model.train``, such as sample weights and clipping.
 
@@ -103,10 +106,10 @@ def find_learning_rate(
         copy.deepcopy(model).train(
             X,
             y,
-            **{"auto_evaluation": None, "verbose": 0, **settings},
+            **{"auto_evaluation": 0.0, "verbose": 0, **settings},
             epochs=int(steps),  # enough, whatever the number of batches
             batch_size=batch_size,
-            callbacks=[sweep],
+            callbacks=[sweep, *callbacks],
         )
     if len(sweep.losses) < 2:
         raise SettingError(

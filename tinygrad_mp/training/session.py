@@ -98,9 +98,13 @@ class Session:
         """How many batches an epoch has, if that is known."""
         return self.feed.known_length()
 
-    def stop(self, reason: str) -> None:
-        """End the training after this epoch, for this reason; at ``on_loss``, where the loss is no number, at once."""
+    def stop(self, reason: str, now: bool = False) -> None:
+        """End the training after this epoch, for this reason; at ``on_loss``, where the loss is no number, at once.
+
+        With ``now`` already after this batch, and the epoch does not count.
+        """
         self.stop_reason = self.stop_reason or reason
+        self._halted = self._halted or now
 
     # --- running ---
 
@@ -261,7 +265,7 @@ class Session:
         }
 
     def _remembered(self) -> dict[str, Any]:
-        return {type(callback).__name__: callback.state_dict() for callback in self.callbacks}
+        return {name: callback.state_dict() for name, callback in _named(self.callbacks).items()}
 
     def resume(self, state: dict[str, Any]) -> None:
         """Go on where :meth:`state` was taken."""
@@ -275,11 +279,19 @@ class Session:
         self._last.restore(self.model, self.optimizer, self.schedule)
         self._generator_state = state["generator"]
         self.model.generator.set_state(self._generator_state)
-        memories = dict(state["callbacks"])
-        for callback in self.callbacks:
-            memory = memories.pop(type(callback).__name__, None)
-            if memory:
-                callback.load_state_dict(memory)
+        for name, callback in _named(self.callbacks).items():
+            if state["callbacks"].get(name):
+                callback.load_state_dict(state["callbacks"][name])
+
+
+def _named(callbacks: Sequence[Callback]) -> dict[str, Callback]:
+    """Callbacks by their class; the second of a class has a number, and so on."""
+    named: dict[str, Callback] = {}
+    for callback in callbacks:
+        name = type(callback).__name__
+        count = sum(type(one).__name__ == name for one in named.values())
+        named[f"{name} {count + 1}" if count else name] = callback
+    return named
 
 
 def _as_dict(snapshot: Snapshot) -> dict[str, Any]:

@@ -31,10 +31,11 @@ class Callback(Configured):
     - ``epochs`` (how many there will be at most), ``epoch`` (counted from 1), ``batches`` (in an epoch; None if that
       is unknown), ``batch`` (counted from 0)
     - ``inputs``, ``targets``: the batch, as tensors; ``loss``: its loss, a float
-    - ``logs``: a dict of numbers by name. At ``on_batch_end`` the figures so far; at ``on_epoch_end`` the epoch's row,
-      and what a callback writes there becomes a column of the history
+    - ``logs``: at ``on_epoch_end`` the epoch's row, a dict of numbers by name; what a callback writes there becomes a
+      column of the history
     - ``is_best``: at ``on_epoch_end``, whether no epoch before was as good
-    - ``stop(reason)``: end the training; ``stop_reason``: why it ended, or None
+    - ``stop(reason)``: end the training after this epoch; ``stop(reason, now=True)``: after this batch, and the epoch
+      does not count; ``stop_reason``: why it ended, or None
 
     ``order`` says when a callback's turn is among the others: those with less come first, equal ones in the order in
     which they were given. Callbacks that add figures have -1, those that write or show them have 1.
@@ -61,10 +62,10 @@ class Callback(Configured):
         """After the forward pass, when ``loss`` is known."""
 
     def on_gradients(self, training: Any) -> None:
-        """After the backward pass, before gradients are clipped and the optimizer steps."""
+        """Before gradients are clipped and the optimizer steps: after a batch's backward pass, or that of several."""
 
     def on_batch_end(self, training: Any) -> None:
-        """After the optimizer's step."""
+        """After a batch, and the optimizer's step if there was one."""
 
     def on_epoch_end(self, training: Any) -> None:
         """After the last batch and the validation, when the epoch's ``logs`` are known."""

@@ -22,7 +22,9 @@ class ProgressBar(Callback):
     Parameters
     ----------
     verbose : 0, 1 or 2, default 1
-        0: nothing. 1: a bar for each epoch, which gives place to a line when the epoch ends. 2: only that line.
+        0: nothing. 1: what was decided for this training, and why; a bar for each epoch, with the mean loss so far,
+        which gives place to a line when the epoch ends; and with which weights the training ends. 2: the same without
+        bars.
     stream : file object, optional
         Where to; by default the standard output at the time when the training begins.
 
@@ -39,18 +41,19 @@ class ProgressBar(Callback):
         self._bar: Any = None
         self._file: Any = None
         self._make: Any = None
-        self._began = self._shown = 0.0
+        self._began = self._shown = self._sum = 0.0
 
     def on_train_begin(self, training: Any) -> None:
         """See where it is shown, and tell what was decided."""
         self._file = self.stream if self.stream is not None else sys.stdout  # None in a program without a console
         self._make = _maker(self._file) if self.verbose == 1 else None
-        for note in getattr(training, "notes", ()) if self.verbose else ():
+        for note in training.notes if self.verbose else ():
             self._say(note)
 
     def on_epoch_begin(self, training: Any) -> None:
         """Begin a bar."""
         self._began = self._shown = time.monotonic()
+        self._sum = 0.0
         if self._make is not None:
             self._bar = self._make(
                 total=training.batches,
@@ -65,10 +68,11 @@ class ProgressBar(Callback):
         """Move the bar, and show the loss so far now and then."""
         if self._bar is None:
             return
+        self._sum += training.loss
         now = time.monotonic()
         if now - self._shown >= _REFRESH:
             self._shown = now
-            self._bar.set_postfix_str(f"loss {training.logs.get('loss', training.loss):.4g}", refresh=False)
+            self._bar.set_postfix_str(f"loss {self._sum / (training.batch + 1):.4g}", refresh=False)
         self._bar.update()
 
     def on_epoch_end(self, training: Any) -> None:
@@ -81,11 +85,14 @@ class ProgressBar(Callback):
             self._say("  ".join([f"epoch {number}/{training.epochs}", *figures, seconds]))
 
     def on_train_end(self, training: Any) -> None:
-        """Take an unfinished bar away, and say why the training ended if it was before its last epoch."""
+        """Take an unfinished bar away, say why the training ended early, and with the weights of which epoch."""
         self._close()
-        if self.verbose and training.stop_reason:
-            best = training.history.best_epoch
-            self._say(f"stopped: {training.stop_reason}" + (f"; best epoch: {best}" if best else ""))
+        best = training.history.best_epoch
+        went_back = training.settings.restore_best and best not in (None, training.epoch)
+        parts = [f"stopped: {training.stop_reason}"] if training.stop_reason else []
+        parts += [f"back to the weights of epoch {best}, the best by {training.history.monitor}"] if went_back else []
+        if self.verbose and parts:
+            self._say("; ".join(parts))
 
     def _close(self) -> None:
         bar, self._bar = self._bar, None

@@ -106,7 +106,8 @@ class TimeLimit(Callback):
     Parameters
     ----------
     seconds : float
-        Counted from the beginning of the training; of one that is resumed, anew. It is looked at after every batch.
+        Counted from the beginning of the training; of one that is resumed, anew. It is looked at after every batch,
+        and an epoch that is not over then does not count, as when Ctrl-C is pressed.
     """
 
     def __init__(self, seconds: float) -> None:
@@ -122,4 +123,5 @@ class TimeLimit(Callback):
     def on_batch_end(self, training: Any) -> None:
         """Look at the clock."""
         if time.monotonic() >= self._end:
-            training.stop(f"the time limit of {self.seconds:g} s is reached")
+            last = training.batch + 1 == training.batches
+            training.stop(f"the time limit of {self.seconds:g} s is reached", now=not last)
