@@ -147,15 +147,10 @@ def is_record(value: Any) -> bool:
     return (
         hasattr(kind, "__dataclass_fields__")
         or isinstance(value, (Enum, SimpleNamespace))
-        or is_named_tuple(kind)
+        or (isinstance(value, tuple) and hasattr(kind, "_fields"))
         or (kind.__name__ == "Namespace" and kind.__module__ == "argparse")
         or (kind.__name__ == "Unbound" and kind.__module__ == "tinygrad_mp.optim.unbound")
     )
-
-
-def is_named_tuple(kind: type) -> bool:
-    """Whether ``kind`` is a class of named tuples."""
-    return issubclass(kind, tuple) and hasattr(kind, "_fields")
 
 
 def _deepcopied(value: Any, memo: dict[int, Any]) -> Any:

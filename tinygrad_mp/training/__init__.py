@@ -39,6 +39,7 @@ from tinygrad_mp.training.losses import (
     ModelLoss,
 )
 from tinygrad_mp.training.model import Model
+from tinygrad_mp.training.names import register
 from tinygrad_mp.training.rate_finder import RateFinding, find_learning_rate
 from tinygrad_mp.training.regularization import L1, L2, Regularization, WeightDecay
 from tinygrad_mp.training.summary import Summary
@@ -86,4 +87,5 @@ __all__ = [
     "initialize",
     "layers",
     "metrics",
+    "register",
 ]

@@ -22,10 +22,12 @@ import numpy
 
 from tinygrad_mp.backend import Device
 from tinygrad_mp.errors import TinygradError, UnsupportedError
-from tinygrad_mp.nn import Module, ModuleDict, ModuleList, Parameter, ParameterDict, ParameterList, Sequential
-from tinygrad_mp.nn.arguments import Configured, Held, Lost, arguments_of, is_named_tuple, is_plain, is_record
+from tinygrad_mp.nn import Module, Parameter, ParameterDict, ParameterList
+from tinygrad_mp.nn.arguments import Configured, Held, Lost, arguments_of, is_plain, is_record
 from tinygrad_mp.nn.parameter import is_lazy
 from tinygrad_mp.nn.state import Saved
+from tinygrad_mp.optim import Optimizer
+from tinygrad_mp.optim.optimizer import required
 from tinygrad_mp.optim.unbound import Unbound
 from tinygrad_mp.tape import TensorBase
 from tinygrad_mp.tensor import Tensor
@@ -35,7 +37,6 @@ Tree = dict[str, Any]
 
 RESERVED = frozenset(vars(Module())) - {"training"}
 """What every module has in its ``__dict__`` and no record holds as an attribute."""
-_REBUILT_FROM_ENTRIES = (Sequential, ModuleList, ModuleDict)
 _HOOKS_THAT_COMPUTE = ("_WeightNorm", "_SpectralNorm")
 
 
@@ -100,6 +101,8 @@ class Writer:
     def _parts(self, obj: Any, place: str) -> Any:
         yield from self.arguments(obj, place).items()
         yield "attributes", self._attributes(obj, place)
+        configured = getattr(type(obj), "configuration", ())
+        yield "configuration", {name: self.value(vars(obj)[name], f"{place}.{name}", obj) for name in configured}
         if isinstance(obj, Module):
             _refuse_hooks(obj, place)
             yield "parameters", self._registry(obj._parameters)
@@ -117,8 +120,6 @@ class Writer:
 
     def arguments(self, obj: Any, place: str) -> Tree:
         """What to give the constructor: ``settings`` by name, and ``args`` before them where names do not do."""
-        if type(obj).__init__ in [kind.__init__ for kind in _REBUILT_FROM_ENTRIES]:
-            return {}
         if type(obj).__init__ is ParameterList.__init__:
             return {"settings": {"values": self.value(list(obj), place, obj)}}
         if type(obj).__init__ is ParameterDict.__init__:
@@ -172,6 +173,8 @@ class Writer:
         if isinstance(value, Unbound):
             settings = {one: self.value(given, place, owner) for one, given in value.settings.items()}
             return {"unbound": self._name(value.kind, place), "settings": settings}
+        if isinstance(value, Optimizer):
+            return self.value(unbound_of(value), place, owner)
         if isinstance(value, type) and issubclass(value, numpy.generic):
             return numpy.dtype(value)
         if isinstance(value, type) or (callable(value) and hasattr(value, "__code__")):
@@ -190,9 +193,10 @@ class Writer:
             return {"member": value.name, "of": self._name(kind, place)}
         if isinstance(value, tuple):
             return {"bundle": self._name(kind, place), "args": self.value(tuple(value), place, owner)}
-        fields = vars(value)
         if dataclasses.is_dataclass(value):
             fields = {field.name: getattr(value, field.name) for field in dataclasses.fields(value) if field.init}
+        else:
+            fields = vars(value)
         name = "" if kind.__name__ in ("SimpleNamespace", "Namespace") else self._name(kind, place)
         return {"bundle": name, "fields": {one: self.value(given, place, owner) for one, given in fields.items()}}
 
@@ -203,7 +207,10 @@ class Writer:
         return {
             name: self.value(value, place, obj)
             for name, value in vars(obj).items()
-            if name not in RESERVED and not (ours and name.startswith("_")) and _is_plain_throughout(value)
+            if name not in RESERVED
+            and name not in getattr(type(obj), "configuration", ())
+            and not (ours and name.startswith("_"))
+            and _is_plain_throughout(value)
         }
 
     def _registry(self, entries: dict[str, Any]) -> Tree:
@@ -216,6 +223,13 @@ class Writer:
             self._kept.append(tensor)
             self.tensors.append(_stored(tensor))
         return self._numbers[id(tensor)]
+
+
+def unbound_of(optimizer: Optimizer) -> Unbound:
+    """An optimizer without its parameters: the class, and the settings of groups that bring none of their own."""
+    known = inspect.signature(type(optimizer).__init__).parameters
+    settings = {name: value for name, value in optimizer.defaults.items() if name in known}
+    return Unbound(type(optimizer), {name: one for name, one in settings.items() if one is not required})
 
 
 def _goes_by_place(parameter: inspect.Parameter) -> bool:
@@ -263,8 +277,6 @@ def _stored(tensor: Any) -> Any:
 def _is_plain_throughout(value: Any) -> bool:
     if type(value) is dict:
         return all(is_plain(key) and _is_plain_throughout(one) for key, one in value.items())
-    if is_named_tuple(type(value)) and type(value).__module__.startswith("tinygrad_mp."):
-        return is_plain(tuple(value))
     return is_plain(value)
 
 

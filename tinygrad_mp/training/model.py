@@ -14,7 +14,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy
 
@@ -25,9 +25,10 @@ from tinygrad_mp.creation import zeros
 from tinygrad_mp.dtypes import get_default_dtype
 from tinygrad_mp.errors import DTypeError, SettingError, ShapeError
 from tinygrad_mp.grad_mode import no_grad
+from tinygrad_mp.nn.arguments import forget_arguments
 from tinygrad_mp.random import Generator
 from tinygrad_mp.tensor import Tensor
-from tinygrad_mp.training import fitting
+from tinygrad_mp.training import fitting, persistence
 from tinygrad_mp.training.arrays import Rows
 from tinygrad_mp.training.feeds import ArrayFeed, Placement, StreamFeed, is_stream
 from tinygrad_mp.training.history import History
@@ -78,6 +79,9 @@ class Model(nn.Module):
         All that is random in this model comes from here.
     """
 
+    configuration: ClassVar[tuple[str, ...]] = (*_SETTINGS, "_own_forward")
+    """What files keep besides the layers."""
+
     def __init__(
         self,
         layers: Any = (),
@@ -90,6 +94,7 @@ class Model(nn.Module):
         seed: int | None = None,
     ) -> None:
         super().__init__()
+        forget_arguments(self, Model)
         for name, layer in _named(layers):
             self.add_module(name, layer)
         self._own_forward = forward
@@ -410,7 +415,67 @@ class Model(nn.Module):
         loss: ModelLoss = self.loss
         return loss
 
-    # --- looking, saving ---
+    # --- saving ---
+
+    def save(self, path: Any, *, training_state: bool = True) -> None:
+        """Write all of the model to one file, from which :meth:`load` makes it again.
+
+        Layers with their settings and weights, loss, metrics, regularization, labels, which rows are held out, the
+        history and the random state; and the states of the optimizer, of the schedule and of the training, so that
+        ``train(resume=True)`` goes on as if it had not stopped. Callbacks call it during training likewise.
+
+        Parameters
+        ----------
+        path : path, or file object with ``write``
+            An existing file is replaced in one step when the new one is complete and on the disk. It is a safetensors
+            file without pickles, checked by a digest when it is read.
+        training_state : bool, default True
+            False leaves the optimizer's state and the training's out: the file is about a fifth as large.
+
+        Errors
+        ------
+        UnsupportedError, naming the place, for what no file can hold: a lambda, a weight that a parametrization or a
+        hook computes, an argument that is no plain value. The file was not touched then. OSError if it cannot be
+        written.
+
+        >>> import os, tempfile
+        >>> from tinygrad_mp import Dense, Model
+        >>> path = os.path.join(tempfile.mkdtemp(), "digits.model")
+        >>> Model([Dense(3)]).build((4,)).save(path)
+        >>> Model.load(path)[0].weight.shape
+        Size([3, 4])
+        """
+        persistence.save(self, path, training_state)
+
+    @classmethod
+    def load(cls, path: Any, *, custom: Mapping[str, Any] | None = None, map_location: Any = None) -> Self:
+        """The model that :meth:`save` wrote.
+
+        Parameters
+        ----------
+        path : path, or file object with ``read``
+        custom : dict of str to class or function, optional
+            Yours, by their names, unless they are registered with ``tinygrad_mp.training.register``.
+        map_location : optional
+            As of ``tinygrad_mp.load``: ``"cpu"`` for a model that was on a GPU.
+
+        Errors
+        ------
+        DataFormatError, a ValueError, for a file that is damaged, hostile, of a newer version, something else, or
+        names classes that are not known. Nothing that stands in a file is imported or run.
+        """
+        return persistence.load(path, cls, custom, map_location)  # type: ignore[no-any-return]
+
+    def load_weights(self, path: Any, *, strict: bool = True) -> Any:
+        """Take parameters and buffers from a file of a Model, or of a state dict; all or none.
+
+        Errors
+        ------
+        As of :meth:`load`, and of ``load_state_dict`` if names or shapes do not fit. Nothing has changed then.
+        """
+        return persistence.load_weights(self, path, strict)
+
+    # --- looking ---
 
     def find_learning_rate(self, X: Any, y: Any = None, **options: Any) -> Any:
         """Try learning rates from tiny to huge on some batches, and suggest one; the model stays as it is.

@@ -12,7 +12,7 @@ from types import BuiltinFunctionType, FunctionType
 from typing import Any, TypeVar, overload
 
 from tinygrad_mp.errors import DataFormatError, SettingError, UnsupportedError
-from tinygrad_mp.nn.arguments import Configured, is_named_tuple
+from tinygrad_mp.nn.arguments import Configured
 from tinygrad_mp.optim import Optimizer
 from tinygrad_mp.optim.lr_scheduler import LRScheduler
 
@@ -20,8 +20,8 @@ Thing = TypeVar("Thing", bound=Callable[..., Any])
 
 _PACKAGE = "tinygrad_mp"
 _ROOMS = (
-    "nn", "optim", "optim.lr_scheduler", "training", "training.layers", "training.layers.starting", "training.losses",
-    "training.metrics", "training.regularization",
+    "nn", "optim", "optim.lr_scheduler", "training", "training.layers", "training.losses", "training.metrics",
+    "training.regularization",
 )  # fmt: skip
 """Where the public names of classes are looked for, in this order."""
 _FUNCTION_ROOMS = ("nn.functional", "nn.init", "")
@@ -132,7 +132,7 @@ def _room(room: str) -> Any:
 
 def _is_allowed(thing: Any) -> bool:
     if isinstance(thing, type):
-        made = issubclass(thing, (Configured, Optimizer, LRScheduler)) or is_named_tuple(thing)
+        made = issubclass(thing, (Configured, Optimizer, LRScheduler))
         return made and _is_ours(thing) and not thing.__module__.startswith(_TOUCHES_FILES)
     return isinstance(thing, FunctionType) and thing.__module__.startswith(_OF_TENSORS)
 

@@ -68,8 +68,7 @@ def encode_checked(obj: Any) -> Tree:
     """
     writer = Writer()
     tree = writer.tree(obj)
-    outline = _outline(tree)
-    seen = hash((outline, *(id(thing) for thing in writer.custom.values())))
+    seen = hash((*_outline(tree), *(id(thing) for thing in writer.custom.values())))
     if seen in _checked:
         return tree
     kinds = {record["class"] for record in tree["objects"] if record["class"].startswith(CUSTOM)}
@@ -80,12 +79,12 @@ def encode_checked(obj: Any) -> Tree:
     except DataFormatError as error:
         problem = error.problem.removeprefix("load: ")
         raise UnsupportedError(f"save: a {type(obj).__name__} could not be made again: {problem}", fix=fix) from error
-    again = _outline(encode(twin))
-    if again != outline or (isinstance(obj, Module) and list(twin.state_dict()) != list(obj.state_dict())):
-        pairs = zip(outline, again, strict=False)
-        differing = next((one for one, other in pairs if one != other), outline[-1])
+    difference = _difference(tree, encode(twin))
+    if difference is None and isinstance(obj, Module) and list(twin.state_dict()) != list(obj.state_dict()):
+        difference = "its state dict has other names"
+    if difference is not None:
         raise UnsupportedError(
-            f"save: a {type(obj).__name__} that was made again has other parts: {differing:.200}"
+            f"save: a {type(obj).__name__} that was made again is not the same: {difference}"
             f"; classes of users in it: {', '.join(sorted(kinds)) or 'none'}",
             fix=fix,
         )
@@ -98,14 +97,34 @@ def encode_checked(obj: Any) -> Tree:
 _checked: set[int] = set()
 
 
-def _outline(tree: Tree) -> tuple[str, ...]:
-    """All of a tree but the values of its tensors, and what a module itself says to save."""
-    objects = [repr({part: one for part, one in record.items() if part != "extra"}) for record in tree["objects"]]
-    tensors = [
-        repr(one if isinstance(one, dict) else (type(one), one.shape, one.dtype, one.device, one.requires_grad))
-        for one in tree["tensors"]
-    ]
-    return (*objects, *tensors)
+_VALUES = ("attributes", "extra")  # what may change from one time of saving to the next
+
+
+def _outline(tree: Tree) -> list[str]:
+    """A tree without the values in it."""
+    objects = [repr({part: one for part, one in record.items() if part not in _VALUES}) for record in tree["objects"]]
+    return [*objects, *map(_kind_of, tree["tensors"])]
+
+
+def _kind_of(tensor: Any) -> str:
+    if isinstance(tensor, dict):
+        return repr(tensor)
+    return repr((type(tensor).__name__, tuple(tensor.shape), tensor.dtype, tensor.device, tensor.requires_grad))
+
+
+def _difference(tree: Tree, again: Tree) -> str | None:
+    """What is not the same in a second tree, in words. It may have more attributes: None, where the first had more."""
+    for record, other in zip(tree["objects"], again["objects"], strict=False):
+        for part in {**record, **other}:
+            before, after = record.get(part), other.get(part)
+            if part == "attributes" and before and after:
+                after = {name: after[name] for name in before if name in after}
+            if part != "extra" and (before or part != "attributes") and not _same(before, after):
+                return f"the {part} of {record['class']} were {before!r:.300}, and are {after!r:.300}"
+    if len(tree["objects"]) != len(again["objects"]):
+        return f"it has {len(again['objects'])} parts instead of {len(tree['objects'])}"
+    kinds, others = list(map(_kind_of, tree["tensors"])), list(map(_kind_of, again["tensors"]))
+    return None if kinds == others else f"its tensors are {others!r:.300} instead of {kinds!r:.300}"
 
 
 @contextmanager
@@ -198,6 +217,10 @@ class Reader:
             if name not in vars(made) or not _same(vars(made)[name], value):
                 _check_attribute(made, name)
                 vars(made)[name] = value
+        for name, encoded in record.get("configuration", {}).items():
+            if name not in getattr(type(made), "configuration", ()):
+                raise DataFormatError(f"load: the file gives a {type(made).__name__} a setting {name!r:.60}")
+            vars(made)[name] = self.value(encoded)
         if not isinstance(made, Module):
             return
         for registry in ("parameters", "buffers"):
