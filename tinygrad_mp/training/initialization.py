@@ -235,7 +235,9 @@ def _children(ends: list[Node]) -> dict[Node, list[Node]]:
 _SELU_ALPHA = 1.6732632423543772
 _BATCH_NORMS = frozenset({"batch_norm", "scale_channels"})  # the latter by running statistics, as in evaluation
 _MOVES = frozenset({"reshape", "transpose", "permute", "contiguous", "clone"})
-_LIKE_RELU = frozenset({"relu", "clamp_min", "threshold", "silu", "gelu", "mish", "hardswish"})
+_LIKE_RELU = frozenset({
+    "relu", "clamp_min", "threshold", "elu", "celu", "silu", "gelu", "mish", "hardswish", "softplus",
+})  # fmt: skip
 _LAYERS = frozenset({
     "linear", "linear_without_bias", "conv2d", "conv2d_input", "matmul", "scaled_dot_product_attention", "lstm", "gru",
     "rnn",
@@ -259,10 +261,7 @@ def _gain(node: Node) -> float | None:
     """He's gain for a rectifier or its smooth kin; None for others.
 
     For a slope below zero it is ``sqrt(2 / (1 + slope**2))``: He et al., Delving deep into rectifiers, 2015, eq. 15.
-    The condition behind it, ``gain**2 * E f(z)**2 = 1`` for a standard normal z, gives that of ELU and softplus: what
-    is too large grows less in them and what is too small more, so that depth leads back to it. In SiLU, GELU and Mish
-    it is the other way round: no gain holds for long without normalisation, and that one makes signals explode. They
-    have ReLU's, which is right for large signals.
+    Smooth kin have that of ReLU, which they are for large signals.
     """
     name, params = node.name(), node.params or {}
     if name == "leaky_relu":
@@ -270,10 +269,6 @@ def _gain(node: Node) -> float | None:
     if name == "prelu":
         slopes = to_numpy(node.saved[1]) if node.saved is not None else numpy.zeros(1)
         return math.sqrt(2 / (1 + float((slopes**2).mean())))
-    if name in ("elu", "celu", "softplus") and node.op is not None:
-        z = numpy.linspace(-12, 12, 24001)
-        density = numpy.exp(z * z * -0.5) * ((z[1] - z[0]) / math.sqrt(2 * math.pi))
-        return float((node.op.call(z, **params) ** 2 * density).sum() ** -0.5)
     kinked = (
         (name == "maximum" and len(node.parents) == 1)
         or (name == "hardtanh" and params["low"] >= 0)

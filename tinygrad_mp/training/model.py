@@ -477,6 +477,20 @@ class Model(nn.Module):
 
     # --- looking ---
 
+    def summary(self, input_shape: Any = None, batch_size: int = 32) -> Any:
+        """Layer by layer: output shape, parameters, how they start and why, and the memory that a batch takes.
+
+        Parameters
+        ----------
+        input_shape : the shape of one sample, or a list of them; by default those that the model was built for
+        batch_size : int, default 32
+
+        See :func:`training.summary.summary`.
+        """
+        from tinygrad_mp.training.summary import summary
+
+        return summary(self, input_shape, batch_size)
+
     def find_learning_rate(self, X: Any, y: Any = None, **options: Any) -> Any:
         """Try learning rates from tiny to huge on some batches, and suggest one; the model stays as it is.
 
