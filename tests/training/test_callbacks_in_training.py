@@ -20,6 +20,7 @@ from tinygrad_mp.training import (
     GradientNorm,
     JSONLLogger,
     LambdaCallback,
+    ModelCheckpoint,
     NaNGuard,
     TensorBoard,
     TimeLimit,
@@ -113,6 +114,42 @@ def test_a_time_limit_that_is_up_with_the_last_batch_keeps_the_epoch() -> None:
     history = train(learner(), slow, TimeLimit(0.25))
     assert len(history) == 1
     assert history.stop_reason == "the time limit of 0.25 s is reached"
+
+
+def test_a_checkpoint_is_resumed_as_if_nothing_had_happened(tmp_path: Path) -> None:
+    def watchers(name: str) -> list[Any]:
+        return [
+            CSVLogger(tmp_path / f"{name}.csv"),
+            GradientNorm(),
+            EarlyStopping(4, 100.0),
+            ModelCheckpoint(tmp_path / name / "{epoch}-{val_loss:.2f}"),
+            ModelCheckpoint(tmp_path / name / "best", best_only=True),
+        ]
+
+    settings = {"epochs": 9, "batch_size": 16, "restore_best": False}
+    whole, parts = learner(), learner()
+    expected = train(whole, *watchers("whole"), **settings)
+    assert expected.stop_reason == "val_loss has not improved by more than 100 for 4 epochs"
+
+    def interrupt(training: Any) -> None:
+        if training.epoch == 3 and training.batch == 1:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train(parts, *watchers("parts"), LambdaCallback(on_batch_end=interrupt), **settings)
+    (path,) = (tmp_path / "parts").glob("2-*")
+    again = Model.load(path)
+    found = train(again, *watchers("parts"), **settings, resume=True)
+    assert weights(again) == weights(whole)
+    assert dict(found) == dict(expected)
+    assert found.stop_reason == expected.stop_reason
+    assert (tmp_path / "parts.csv").read_bytes() == (tmp_path / "whole.csv").read_bytes()
+    names = [sorted(path.name for path in (tmp_path / name).iterdir()) for name in ("whole", "parts")]
+    assert names[0] == names[1]
+    assert len(names[0]) == len(expected) + 1
+    best = Model.load(tmp_path / "parts" / "best")
+    assert best.history is not None
+    assert len(best.history) == best.history.best_epoch == expected.best_epoch
 
 
 def test_two_early_stoppings_keep_their_memories_apart() -> None:

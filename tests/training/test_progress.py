@@ -6,8 +6,11 @@ import copy
 import io
 import os
 import re
+import signal
 import subprocess
 import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -64,8 +67,12 @@ def test_levels_show_nothing_or_a_line_an_epoch(loop: Any) -> None:
 
 
 @pytest.mark.parametrize("verbose", [1, 2])
-def test_a_pipe_gets_whole_lines_at_once_and_no_control_characters(verbose: int) -> None:
-    text = piped(program(verbose))
+def test_a_pipe_gets_whole_lines_and_no_control_characters(loop: Any, verbose: int) -> None:
+    ours, theirs = os.pipe()
+    with open(theirs, "w") as stream:
+        shown(loop, verbose, stream)
+    with open(ours, newline="") as reader:
+        text = reader.read()
     assert not set(text) & {"\r", "\b", "\x1b"}
     assert [bool(LINE.fullmatch(line)) for line in text.split("\n")] == [True, True, False]
 
@@ -81,31 +88,41 @@ def test_lines_are_written_when_they_are_known() -> None:
         process.communicate("\n\n", timeout=60)
 
 
-def on_a_terminal(command: list[str], **more: str) -> str:
-    """What a program writes to a pseudo-terminal of 100 columns."""
-    pty = pytest.importorskip("pty", reason="needs pseudo-terminals")
-    import fcntl
-    import struct
-    import termios
+class Terminal:
+    """A pseudo-terminal of 100 columns. ``theirs`` is what programs write to, ``read`` gives what they wrote."""
 
-    ours, theirs = pty.openpty()
-    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 100, 0, 0))
-    environment = {**os.environ, "TERM": "xterm", **more}
-    with subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=theirs, env=environment) as process:
-        os.close(theirs)
-        parts = []
-        while True:
+    def __init__(self) -> None:
+        pty = pytest.importorskip("pty", reason="needs pseudo-terminals")
+        import fcntl
+        import struct
+        import termios
+
+        self.ours, self.theirs = pty.openpty()
+        fcntl.ioctl(self.theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 100, 0, 0))
+
+    def read(self, until: bytes | None = None) -> str:
+        """All until these words, or until nobody has the terminal open any more."""
+        found = b""
+        while until is None or until not in found:
             try:
-                part = os.read(ours, 4096)
-            except OSError:  # the program has closed its end
-                break
+                part = os.read(self.ours, 4096)
+            except OSError:  # what Linux gives at the end
+                part = b""
             if not part:
+                os.close(self.ours)
                 break
-            parts.append(part)
-        process.wait(60)
-    os.close(ours)
-    assert process.returncode == 0, b"".join(parts).decode()
-    return b"".join(parts).decode()
+            found += part
+        return found.decode()
+
+
+def shown_on_a_terminal(loop: Any, verbose: int) -> str:
+    terminal = Terminal()
+    slow = LambdaCallback(on_batch_begin=lambda training: time.sleep(0.15))
+    with ThreadPoolExecutor() as pool, open(terminal.theirs, "w") as stream:
+        text = pool.submit(terminal.read)
+        loop([slow, ProgressBar(verbose, stream)]).run(ROWS)
+        stream.close()
+        return text.result(60)
 
 
 def screen(text: str) -> list[str]:
@@ -119,8 +136,8 @@ def screen(text: str) -> list[str]:
     return lines
 
 
-def test_a_terminal_has_a_bar_that_gives_place_to_the_line() -> None:
-    text = on_a_terminal(program(1))
+def test_a_terminal_has_a_bar_that_gives_place_to_the_line(loop: Any) -> None:
+    text = shown_on_a_terminal(loop, 1)
     drawn = text.split("\r")
     assert any(re.search(r"epoch 1/2:  50%\|.+\| 1/2 \[.*loss 0.5\]", part) for part in drawn)
     assert any(re.search(r"epoch 2/2: 100%\|.+\| 2/2 \[.*loss 0.125\]", part) for part in drawn)
@@ -130,8 +147,41 @@ def test_a_terminal_has_a_bar_that_gives_place_to_the_line() -> None:
     assert lines[2] == ""
 
 
-def test_a_dumb_terminal_and_level_2_get_lines() -> None:
-    for text in (on_a_terminal(program(1), TERM="dumb"), on_a_terminal(program(2))):
+INTERRUPTED = """
+import time
+import numpy
+import tinygrad_mp as tg
+from tinygrad_mp.training import LambdaCallback
+X = numpy.linspace(-1, 1, 40)[:, None]
+model = tg.Model([tg.Dense(4), tg.ReLU(), tg.Dense(1)], tg.MSE(), metrics=[], seed=0)
+slow = LambdaCallback(on_batch_begin=lambda training: time.sleep(0.15))
+try:
+    model.train(X, X[:, 0], epochs=100, auto_evaluation=0, callbacks=[slow])
+except KeyboardInterrupt:
+    print("and the program went on")
+"""
+
+
+def test_an_interrupt_on_a_terminal_leaves_whole_lines() -> None:
+    terminal = Terminal()
+    command = [sys.executable, "-c", INTERRUPTED]
+    with subprocess.Popen(command, stdin=terminal.theirs, stdout=terminal.theirs, stderr=terminal.theirs) as process:
+        os.close(terminal.theirs)
+        text = terminal.read(b"epoch 4/100: ")
+        process.send_signal(signal.SIGINT)
+        text += terminal.read()
+    assert process.returncode == 0, text
+    lines = [line for line in screen(text) if line.startswith(("epoch ", "stopped"))]
+    assert [line.split("  loss")[0] for line in lines[:3]] == ["epoch   1/100", "epoch   2/100", "epoch   3/100"]
+    assert lines[3:] == ["stopped: interrupted; back to the weights of epoch 3, the best by loss"]
+    assert screen(text)[-2:] == ["and the program went on", ""]
+
+
+def test_a_dumb_terminal_and_level_2_get_lines(loop: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    texts = [shown_on_a_terminal(loop, 2)]
+    monkeypatch.setenv("TERM", "dumb")
+    texts.append(shown_on_a_terminal(loop, 1))
+    for text in texts:
         assert [bool(LINE.fullmatch(line)) for line in text.split("\r\n")] == [True, True, False]
 
 
