@@ -269,8 +269,8 @@ def test_settings_that_make_no_sense_are_refused_with_the_reason(make, words):
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"epochs": 0}, "epochs must be at least 1"),
-        ({"batch_size": -1}, "batch_size must be at least 1"),
+        ({"epochs": 0}, "epochs must be an int of at least 1, not 0"),
+        ({"batch_size": -1}, "batch_size must be an int of at least 1"),
         ({"monitor": "val_acuracy"}, "monitor 'val_acuracy' is no column"),
         ({"mode": "up"}, "mode must be"),
         ({"auto_evaluation": 1.5}, "auto_evaluation must be a fraction"),

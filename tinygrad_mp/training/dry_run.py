@@ -10,6 +10,7 @@ from tinygrad_mp.nn.module import Module
 from tinygrad_mp.nn.parameter import is_lazy
 from tinygrad_mp.random import fork_rng
 from tinygrad_mp.tape import TensorBase
+from tinygrad_mp.training.modes import modes_kept
 from tinygrad_mp.writes import mark_written
 
 
@@ -27,24 +28,23 @@ def dry_run(
     mode. Modes, hooks, buffers and the default generator are then as they were.
     """
     modules = list(model.modules())
-    modes = [(module, module.training, module.__dict__["_hooked"]) for module in modules]
+    hooked = [(module, module.__dict__["_hooked"]) for module in modules]
     buffers = [(buffer, buffer.array.copy()) for buffer in model.buffers() if not is_lazy(buffer)] if training else []
     hooks = []
     try:
-        model.train(training)
         for module in modules:
             hooks.append(module.register_forward_pre_hook(before))
             hooks.append(module.register_forward_hook(after))
-        with fork_rng(), enable_grad():
+        with modes_kept(model), fork_rng(), enable_grad():
+            model.train(training)
             if isinstance(inputs, Mapping):
                 return model(**inputs)
             return model(*inputs) if isinstance(inputs, (list, tuple)) else model(inputs)
     finally:
         for hook in hooks:
             hook.remove()
-        for module, training, hooked in modes:
-            module.training = training
-            module.__dict__["_hooked"] = hooked  # a module that ever had a hook is called the long way
+        for module, ever in hooked:
+            module.__dict__["_hooked"] = ever  # a module that ever had a hook is called the long way
         for buffer, values in buffers:
             buffer.array[...] = values
             mark_written(buffer.array)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import operator
 from typing import Any
 
 from tinygrad_mp import optim
@@ -11,6 +10,7 @@ from tinygrad_mp.optim.unbound import Unbound
 from tinygrad_mp.training import session
 from tinygrad_mp.training.callbacks import EarlyStopping, NaNGuard, ProgressBar
 from tinygrad_mp.training.feeds import Feed, StreamFeed, is_stream
+from tinygrad_mp.training.layers.inferring import a_size
 from tinygrad_mp.training.metrics import Metric, named
 from tinygrad_mp.training.sources import ArraySource, StreamSource
 from tinygrad_mp.training.targets import Targets
@@ -54,7 +54,7 @@ def prepare(model: Any, X: Any, y: Any, **options: Any) -> session.Session:
     """A training, ready to run. Options are those of ``Model.train``."""
     loss = model.expect_loss()
     for name in ("epochs", "batch_size", "accumulate"):
-        expect_count(name, options[name])
+        a_size("train", name, options[name])
     for name in ("clip_norm", "clip_value"):
         if options[name] is not None and not options[name] > 0:
             raise SettingError(f"train: {name} must be above 0, not {options[name]!r}")
@@ -86,7 +86,7 @@ def prepare(model: Any, X: Any, y: Any, **options: Any) -> session.Session:
 
 def evaluate(model: Any, X: Any, y: Any, sample_weight: Any, batch_size: int) -> dict[str, float]:
     """See ``Model.evaluate``."""
-    expect_count("batch_size", batch_size)
+    a_size("evaluate", "batch_size", batch_size)
     options = {"sample_weight": sample_weight, "batch_size": batch_size, "steps_per_epoch": None, "shuffle": False}
     source = _stream(X, y, options) if is_stream(X) else _arrays(X, y, options)
     if model.output_shape is None:
@@ -130,17 +130,6 @@ def bind_optimizer(model: Any, notes: list[str]) -> None:
     for one in model.settled_regularization():
         what = "everything" if one.everything else "weights, not biases and normalisations"
         notes.append(f"regularization: {one!r} on {what}")
-
-
-def expect_count(name: str, value: Any) -> int:
-    """``value`` as an int of at least 1."""
-    try:
-        count = operator.index(value)
-    except TypeError:
-        raise TypeError(f"{name} must be an int, not {value!r}") from None
-    if count < 1:
-        raise SettingError(f"{name} must be at least 1, not {count}")
-    return count
 
 
 def _arrays(X: Any, y: Any, options: dict[str, Any]) -> ArraySource:
@@ -218,7 +207,7 @@ def _callbacks(options: dict[str, Any], settings: session.Settings) -> list[Any]
     given = list(options["callbacks"])
     first: list[Any] = [] if any(isinstance(one, NaNGuard) for one in given) else [NaNGuard()]
     if options["early_stopping"] is not None:
-        patience = expect_count("early_stopping", options["early_stopping"])
+        patience = a_size("train", "early_stopping", options["early_stopping"])
         mode = "max" if settings.higher_is_better else "min"
         first.append(EarlyStopping(patience, options["min_delta"], settings.monitor, mode))
     bar = [ProgressBar(options["verbose"])] if options["verbose"] else []

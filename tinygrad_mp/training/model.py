@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from typing import Any, ClassVar, Self
 
 import numpy
@@ -33,8 +32,10 @@ from tinygrad_mp.training.arrays import Rows
 from tinygrad_mp.training.feeds import ArrayFeed, Placement, StreamFeed, is_stream
 from tinygrad_mp.training.history import History
 from tinygrad_mp.training.initialization import initialize
+from tinygrad_mp.training.layers.inferring import a_size
 from tinygrad_mp.training.losses import ModelLoss, as_loss
 from tinygrad_mp.training.metrics import automatic
+from tinygrad_mp.training.modes import evaluating
 from tinygrad_mp.training.regularization import Regularization, as_regularizations, settled
 from tinygrad_mp.training.scores import predicted, predicted_classes
 from tinygrad_mp.training.splitting import Split
@@ -188,7 +189,7 @@ class Model(nn.Module):
         try:
             with drawing_from(self.generator.stream):
                 initialize(self, _first_rows(inputs), self.generator)
-                with no_grad(), _evaluating(self):
+                with no_grad(), evaluating(self):
                     outputs = self.run(_first_rows(inputs))
         except BaseException:
             self.__dict__["built"] = False
@@ -366,7 +367,7 @@ class Model(nn.Module):
 
     def _collected(self, X: Any, batch_size: int, out: Any, finish: Callable[[Any], Any]) -> Any:
         """What ``finish`` makes of the outputs, batch by batch, in one array."""
-        fitting.expect_count("batch_size", batch_size)
+        a_size("predict", "batch_size", batch_size)
         if is_stream(X):
             stream = StreamFeed(X, batch_size)
             stream.placement = self.placement()
@@ -391,7 +392,7 @@ class Model(nn.Module):
         return out
 
     def _outputs(self, feed: Any) -> Iterator[Any]:
-        with no_grad(), _evaluating(self), drawing_from(self.generator.stream):
+        with no_grad(), evaluating(self), drawing_from(self.generator.stream):
             for batch in feed:
                 yield self.run(batch.inputs).array
 
@@ -522,18 +523,6 @@ def _named(layers: Any) -> list[tuple[str, Any]]:
         if not isinstance(layer, nn.Module):
             raise TypeError(f"Model: layer {place} is a {type(layer).__name__}, not a Module")
     return [(str(place), layer) for place, layer in enumerate(layers)]
-
-
-@contextmanager
-def _evaluating(model: nn.Module) -> Iterator[None]:
-    """A context in which the model is in evaluation mode."""
-    modes = [(module, module.training) for module in model.modules()]
-    model.eval()
-    try:
-        yield
-    finally:
-        for module, training in modes:
-            module.training = training
 
 
 def _example(shape: Any, dtype: Any) -> Any:

@@ -15,6 +15,7 @@ from tinygrad_mp.gradients import clip_grad_norm_, clip_grad_value_
 from tinygrad_mp.training.callbacks import HOOKS, Callback, listeners
 from tinygrad_mp.training.feeds import Batch, Feed
 from tinygrad_mp.training.history import History
+from tinygrad_mp.training.modes import evaluating, modes_kept
 from tinygrad_mp.training.scores import Scores
 from tinygrad_mp.training.snapshots import Snapshot
 from tinygrad_mp.writes import mark_written
@@ -111,12 +112,12 @@ class Session:
     def run(self) -> History:
         """Train; whatever happens, the model leaves with the weights of the best epoch."""
         begun = time.perf_counter()
-        modes = [(module, module.training) for module in self.model.modules()]
         try:
-            self._call("on_train_begin")
-            self._memories = self._remembered()
-            while self.epoch < self.epochs and self.stop_reason is None:
-                self._run_epoch()
+            with modes_kept(self.model):
+                self._call("on_train_begin")
+                self._memories = self._remembered()
+                while self.epoch < self.epochs and self.stop_reason is None:
+                    self._run_epoch()
         except KeyboardInterrupt:
             self.stop_reason = "interrupted"
             raise
@@ -130,8 +131,6 @@ class Session:
                 self._leave()
                 raise
             finally:
-                for module, training in modes:
-                    module.training = training
                 self.history.stop_reason = self.stop_reason
                 self.history.seconds += time.perf_counter() - begun
                 self._call("on_train_end")
@@ -302,18 +301,12 @@ def evaluate(model: Any, feed: Feed) -> dict[str, float]:
     """The loss and the metrics of a model over data, in evaluation mode."""
     targets = feed.known_targets()
     scores = Scores(model.loss, model.metrics_for(targets), targets)
-    modes = [(module, module.training) for module in model.modules()]
-    model.eval()
-    try:
-        with no_grad():
-            for batch in feed:
-                weight = None if batch.weight is None else batch.weight.array
-                if weight is not None and not weight.any():
-                    continue
-                outputs = model.run(batch.inputs)
-                loss = model.loss(outputs, batch.targets, batch.weight).item()
-                scores.add(loss, outputs.array, batch.targets.array, weight, batch.size)
-    finally:
-        for module, training in modes:
-            module.training = training
+    with evaluating(model), no_grad():
+        for batch in feed:
+            weight = None if batch.weight is None else batch.weight.array
+            if weight is not None and not weight.any():
+                continue
+            outputs = model.run(batch.inputs)
+            loss = model.loss(outputs, batch.targets, batch.weight).item()
+            scores.add(loss, outputs.array, batch.targets.array, weight, batch.size)
     return scores.result()

@@ -15,7 +15,22 @@ from tinygrad_mp.training.targets import Targets, as_labels
 EVALUATION_BATCH = 256  # rows, or as many as a batch of training has
 
 
-class ArraySource:
+class _Source:
+    """What both have: some rows to learn shapes from, and their labels."""
+
+    rows: Rows
+    labels: Any
+
+    def example(self, placement: Placement) -> Any:
+        """The first rows, as arguments for the model."""
+        return placement.inputs(self.rows, slice(0, 2))
+
+    def expect_fit(self, model: Any) -> None:
+        """Raise ShapeError unless the rows are such as the model was built for."""
+        self.rows.expect_samples(model.sample_shapes)
+
+
+class ArraySource(_Source):
     """Rows, a target for each, and perhaps a weight for each.
 
     Errors
@@ -36,14 +51,6 @@ class ArraySource:
             )
         self.weight = None if weight is None else sample_weights(weight, len(self.rows))
         self.rows.expect_finite()
-
-    def example(self, placement: Placement) -> Any:
-        """The first rows, as arguments for the model."""
-        return placement.inputs(self.rows, slice(0, 2))
-
-    def expect_fit(self, model: Any) -> None:
-        """Raise ShapeError unless the rows are such as the model was built for."""
-        self.rows.expect_samples(model.sample_shapes)
 
     def whole(self, model: Any, targets: Targets, batch_size: int) -> Feed:
         """All rows in their order."""
@@ -104,7 +111,7 @@ class ArraySource:
         return numpy.bincount(classes if index is None else classes[index], minlength=number)
 
 
-class StreamSource:
+class StreamSource(_Source):
     """Batches that come one after the other, from a loader or a generator."""
 
     def __init__(self, feed: StreamFeed) -> None:
@@ -114,14 +121,6 @@ class StreamSource:
             raise SettingError("the batches have no targets: (x, y) or (x, y, weight) is wanted")
         self.labels = as_labels(y)
         self.rows = Rows(self.x, "x of the first batch")
-
-    def example(self, placement: Placement) -> Any:
-        """The first rows, as arguments for the model."""
-        return placement.inputs(self.rows, slice(0, 2))
-
-    def expect_fit(self, model: Any) -> None:
-        """Raise ShapeError unless the rows are such as the model was built for."""
-        self.rows.expect_samples(model.sample_shapes)
 
     def whole(self, model: Any, targets: Targets, batch_size: int) -> Feed:
         """All batches."""
