@@ -296,6 +296,35 @@ def test_a_bias_that_has_an_effect_stays(modules: Any, shape: Any) -> None:
     assert started(L.Dense(6), *modules, L.Tanh(), shape=shape).bias is not None
 
 
+def test_a_bias_of_what_scales_a_batch_norm_stays() -> None:
+    class Scaled(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.a = L.Dense(4)
+
+        def forward(self, x: Any) -> Any:
+            return F.batch_norm(x, None, None, self.a(x[0]), None, True)
+
+    net = Scaled()
+    initialize(net, tg.ones(2, 4))
+    assert net.a.bias is not None
+
+
+def test_what_is_not_part_of_the_result_is_seen_too() -> None:
+    class Aside(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.a, self.relu = L.Dense(4), nn.ReLU()
+
+        def forward(self, x: Any) -> Any:
+            self.kept = self.relu(self.a(x))
+            return x
+
+    net = Aside()
+    initialize(net, tg.ones(2, 4))
+    assert net.a.initialization_.reason == "before ReLU"
+
+
 def test_a_bias_of_an_output_stays_though_batch_norm_sees_it_too() -> None:
     class Two(nn.Module):
         def __init__(self) -> None:
@@ -398,6 +427,9 @@ def test_a_dry_run_that_fails_leaves_the_model_unbuilt() -> None:
     assert not net[0]._hooked
     del net[4]
     net.double()
+    with pytest.raises(ShapeError):
+        initialize(net, tg.ones(2, 3, 4, 4, 4, 4, dtype="float64"))
+    assert {one.dtype for one in held} == {tg.float64}
     initialize(net, tg.ones(2, 5, 8, dtype="float64"))
     assert net[0].weight.shape == (4, 5, 3)
     assert net[0].weight.dtype == tg.float64

@@ -451,6 +451,7 @@ def test_embedding_looks_up_as_nns_and_starts_normal() -> None:
     assert layer.weight.grad[1999].tolist() == [0] * 50
     with pytest.raises(IndexRangeError):
         layer(tg.tensor([2000]))
+    assert layer.padding_idx == 1999
     with pytest.raises(IndexRangeError):
         L.Embedding(3, 2, padding_idx=3)
     small = L.Embedding(200, 300, initialization="glorot_uniform").build((1,))

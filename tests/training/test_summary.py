@@ -47,6 +47,7 @@ def test_rows_say_kind_output_parameters_and_start() -> None:
     assert starts["6"].endswith("before Tanh")
     assert starts["8"] == "as PyTorch's: a layer of nn"
     assert (found.parameters, found.trainable, found.frozen) == (1307, 1307, 0)
+    assert found.rows[5].activations == 32 * 72 * 4  # of dropout, in training, its mask
 
 
 def test_an_unbuilt_model_stays_unbuilt_and_a_built_one_as_it_was() -> None:

@@ -202,7 +202,7 @@ class _Seen:
             if node in self.results or node in self.skipped or not self.children[node]:
                 return None
             for child in self.children[node]:
-                if child.name() in _BATCH_NORMS and child.parents[0] is node:
+                if child.name() in _BATCH_NORMS and child.parents[0] is node and child.shape == node.shape:
                     rows = marks.swapaxes(0, 1).reshape(marks.shape[1], -1)
                     maker = self.makers.get(child.index)
                     frozen = maker is not None and self.modes[layer] and not self.modes[maker]
