@@ -1,17 +1,27 @@
-"""The trainer's layers are built, started and summed up on another device as on the CPU."""
+"""The trainer's layers are built, started and summed up on another device as on the CPU, and models are trained."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
 import tinygrad_mp as tg
-from tinygrad_mp import nn
+from tinygrad_mp import nn, optim
 from tinygrad_mp.backend import unregister_backend
 from tinygrad_mp.testing.strict import StrictArray, register
+from tinygrad_mp.training import (
+    L1,
+    L2,
+    BinaryCrossEntropy,
+    CategoricalCrossEntropy,
+    Huber,
+    Model,
+    WeightDecay,
+)
 from tinygrad_mp.training import layers as L
 from tinygrad_mp.training.initialization import initialize
 from tinygrad_mp.training.summary import summary
@@ -54,3 +64,28 @@ def test_embeddings_too() -> None:
     initialize(layer, tg.tensor([1, 0]).to("strict"))
     assert isinstance(layer.weight.array, StrictArray)
     assert summary(nn.Sequential(layer), (2,)).rows[0].output == (None, 2, 3)
+
+
+@pytest.mark.parametrize("task", ["classes", "distributions", "two", "values"])
+def test_a_model_trains_predicts_and_is_saved_there_as_here(task: str, tmp_path: Path) -> None:
+    X = np.random.default_rng(0).normal(size=(60, 4)).astype(np.float32)
+    classes = np.arange(60) % 3
+    loss, y, outputs, options = {
+        "classes": (CategoricalCrossEntropy(), classes, 3, {"class_weight": "balanced", "accumulate": 2}),
+        "distributions": (CategoricalCrossEntropy(0.1, 2.0), np.eye(3)[classes], 3, {"class_weight": {0: 2.0}}),
+        "two": (BinaryCrossEntropy(), classes == 1, 1, {"sample_weight": np.linspace(0.5, 1.5, 60)}),
+        "values": (Huber(), X.sum(axis=1), 1, {"clip_norm": 1.0, "clip_value": 0.5}),
+    }[task]
+    found = []
+    for device in ("cpu", "strict"):
+        layers = [L.Dense(8), L.BatchNorm(), L.ReLU(), L.Dropout(0.2), L.Dense(outputs)]
+        penalties = [L1(1e-3), L2(1e-3), WeightDecay(0.1)]
+        model = Model(layers, loss, optim.Adam(lr=0.01), regularization=penalties, seed=0).build(4).to(device)
+        history = model.train(X, y, epochs=3, verbose=0, **options)
+        assert all(one.device.type == device for one in model.parameters())
+        predicted = model.predict(X)
+        model.save(tmp_path / "model")
+        assert (Model.load(tmp_path / "model").predict(X) == predicted).all()
+        scores = model.evaluate(tg.tensor(X).to(device), y)
+        found.append([*history["loss"], *history["val_loss"], *scores.values(), *predicted.ravel()])
+    np.testing.assert_allclose(found[1], found[0], rtol=1e-4, atol=1e-5)

@@ -18,6 +18,7 @@ from typing import Any
 import numpy
 
 from tinygrad_mp import saving
+from tinygrad_mp.backend import to_numpy
 from tinygrad_mp.errors import DataFormatError, TinygradError, UnsupportedError
 from tinygrad_mp.nn.parameter import is_lazy
 from tinygrad_mp.optim import Optimizer
@@ -239,7 +240,7 @@ def _shared(value: Any, known: Any) -> Any:
     if not isinstance(value, Tensor) or not isinstance(known, Tensor) or not value.array.size:
         return value
     same = value.device == known.device and value.dtype == known.dtype and value.shape == known.shape
-    return known if same and value.array.tobytes() == known.array.tobytes() else value
+    return known if same and to_numpy(value.array).tobytes() == to_numpy(known.array).tobytes() else value
 
 
 def _session_again(stored: dict[str, Any]) -> dict[str, Any]:
