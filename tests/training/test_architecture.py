@@ -133,6 +133,7 @@ def test_how_a_layer_started_comes_back() -> None:
     expect_same(found, layer)
 
 
+@pytest.mark.slow  # importing them takes most of it
 def test_pytorchs_own_samples_of_modules_come_back() -> None:
     pytest.importorskip("torch", reason="the samples are PyTorch's, which is not importable here")
     from tests.parity.databases import MODULES, seed_all, spread, torch

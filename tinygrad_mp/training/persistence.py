@@ -149,7 +149,7 @@ def _take(model: Any, state: dict[str, Any]) -> None:
     if state.get("optimizer") is not None:
         values["optimizer"] = _optimizer_again(model, state["optimizer"])
     if state.get("session") is not None:
-        values["_session_state"] = _session_again(state["session"])
+        values["_session_state"] = _session_again(model, state["session"])
     vars(model).update(values)
 
 
@@ -243,10 +243,18 @@ def _shared(value: Any, known: Any) -> Any:
     return known if same and to_numpy(value.array).tobytes() == to_numpy(known.array).tobytes() else value
 
 
-def _session_again(stored: dict[str, Any]) -> dict[str, Any]:
-    snapshots = {}
-    for name in ("last", "best"):
-        values = stored[name]["values"]
-        rest = {key: one for key, one in stored[name].items() if key != "values"}
-        snapshots[name] = {**rest, "arrays": {path: one.array for path, one in values.items()}}
+def _session_again(model: Any, stored: dict[str, Any]) -> dict[str, Any]:
+    held = dict([*model.named_parameters(), *model.named_buffers()])
+    snapshots = {name: _snapshot_again(stored[name], held) for name in ("last", "best")}
+    History.from_dict(stored["history"])
+    if snapshots["last"]["epoch"] > len(stored["history"]["rows"]):
+        raise ValueError("there are fewer epochs in the history than were trained")
     return {**stored, **snapshots}
+
+
+def _snapshot_again(stored: dict[str, Any], held: dict[str, Any]) -> dict[str, Any]:
+    values = stored["values"]
+    if list(values) != list(held) or any(one.shape != held[path].shape for path, one in values.items()):
+        raise ValueError("the weights of the training are not those of the model")
+    rest = {key: one for key, one in stored.items() if key != "values"}
+    return {**rest, "arrays": {path: one.array for path, one in values.items()}}
