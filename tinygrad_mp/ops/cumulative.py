@@ -175,8 +175,10 @@ def _running_place(x: Real, *, dim: int, largest: Flag) -> Any:
     """Where the running extreme stands: the last such place; NaN counts as the extreme."""
     best = running_extreme(x, dim, largest)
     along = (1,) * dim + (-1,) + (1,) * (x.ndim - dim - 1)
-    places = xp(x).arange(x.shape[dim]).reshape(along)
-    return running_extreme(((x == best) | (x != x)) * places, dim, True)
+    module = xp(x)
+    places = module.zeros(x.shape, dtype="int64")
+    module.copyto(places, module.arange(x.shape[dim]).reshape(along), where=(x == best) | (x != x))
+    return running_extreme(places, dim, True)
 
 
 def _running(name: str, input: Any, dim: int, largest: bool) -> Any:

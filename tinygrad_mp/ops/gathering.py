@@ -278,6 +278,18 @@ def _scatter_case(sampler: Any) -> Any:
     return (sampler.array(index.shape), index), {"shape": x.shape, **params}
 
 
+def _places(index: Any, shape: tuple[int, ...], dim: int) -> Any:
+    """Where in a flattened array of ``shape`` the entries lie that ``index`` names along ``dim``."""
+    module, ndim, step = xp(index), len(shape), math.prod(shape[dim + 1 :])
+    places = index if step == 1 else index * step
+    starts: Any = 0  # of the lines along dim
+    for axis in range(ndim):
+        if axis != dim and index.shape[axis] > 1:
+            along = (1,) * axis + (-1,) + (1,) * (ndim - axis - 1)
+            starts = starts + (module.arange(index.shape[axis]) * math.prod(shape[axis + 1 :])).reshape(along)
+    return places if type(starts) is int else places + starts
+
+
 @primitive(
     x=lambda g, index, x_shape, dim: _scatter_into_zeros(g, index, dim=dim, shape=x_shape),
     index=None,
@@ -287,6 +299,8 @@ def _scatter_case(sampler: Any) -> Any:
 )
 def _gather(x: Real, index: Any, *, dim: int) -> Any:
     """``x`` picked along ``dim`` at ``index``, which has as many axes and lies in range."""
+    if type(x) is numpy.ndarray and x.flags.c_contiguous:
+        return x.reshape(-1).take(_places(index, x.shape, dim))
     region = tuple(slice(None) if axis == dim else slice(size) for axis, size in enumerate(index.shape))
     return xp(x).take_along_axis(x[region], index, axis=dim)
 
@@ -296,12 +310,7 @@ def _gather(x: Real, index: Any, *, dim: int) -> Any:
 )
 def _scatter_into_zeros(x: Real, index: Any, *, dim: int, shape: tuple[int, ...]) -> Any:
     """Zeros of ``shape`` with ``x`` added at ``index`` along ``dim``; what meets at one place adds up."""
-    module = xp(x)
-    places: Any = 0  # places in the flattened result
-    for axis, size in enumerate(shape):
-        along = (1,) * axis + (-1,) + (1,) * (len(shape) - axis - 1)
-        places = places * size + (index if axis == dim else module.arange(index.shape[axis]).reshape(along))
-    count = math.prod(shape)
+    module, places, count = xp(x), _places(index, shape, dim), math.prod(shape)
     if index.shape[dim] != 1:
         return add_rows(places.reshape(-1), x.reshape(-1, 1), count).reshape(shape)
     total = module.zeros(count, dtype=x.dtype)  # one entry in each line along dim: nothing can meet
