@@ -225,6 +225,19 @@ def test_a_state_without_a_bias_fits_a_layer_that_may_do_without() -> None:
     assert layer(tg.ones(1, 4)).shape == (1, 3)
 
 
+def test_states_go_to_pytorch_and_back() -> None:
+    torch = pytest.importorskip("torch", reason="PyTorch is the other side")
+    theirs = torch.nn.Sequential(
+        torch.nn.Conv2d(2, 4, 3), torch.nn.BatchNorm2d(4), torch.nn.Flatten(), torch.nn.Linear(36, 3)
+    )
+    ours = nn.Sequential(L.Conv(4, 3), L.BatchNorm(), L.Flatten(), L.Dense(3))
+    ours.load_state_dict(theirs.state_dict())
+    x = torch.randn(2, 2, 5, 5)
+    found = ours.eval()(tg.tensor(x.numpy())).detach().numpy()
+    np.testing.assert_allclose(found, theirs.eval()(x).detach().numpy(), rtol=1e-5, atol=1e-6)
+    theirs.load_state_dict({name: torch.tensor(value.numpy()) for name, value in ours.state_dict().items()})
+
+
 def test_what_a_state_lacks_starts_as_ever() -> None:
     norm = L.BatchNorm()
     norm.load_state_dict({"running_mean": tg.ones(3)}, strict=False)

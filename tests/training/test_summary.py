@@ -11,7 +11,7 @@ import pytest
 
 import tinygrad_mp as tg
 from tinygrad_mp import nn, optim
-from tinygrad_mp.errors import SettingError, ShapeError
+from tinygrad_mp.errors import DTypeError, SettingError, ShapeError
 from tinygrad_mp.nn import functional as F
 from tinygrad_mp.training import CategoricalCrossEntropy, Model
 from tinygrad_mp.training import layers as L
@@ -146,6 +146,18 @@ def test_the_state_of_the_optimizer_is_counted_before_and_after_its_first_step(o
 def test_models_of_integers_of_several_inputs_and_of_functions() -> None:
     words = summary(nn.Sequential(L.Embedding(10, 4), nn.LSTM(4, 3)), (7,))
     assert [row.output for row in words.rows] == [(None, 7, 4), (None, 7, 3)]
+
+    class Both(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.a, self.b = L.Embedding(9, 4), L.Dense(4)
+
+        def forward(self, numbers: Any, words: Any) -> Any:
+            return self.a(words) + self.b(numbers)
+
+    assert [row.output for row in summary(Both(), [(3,), ()]).rows] == [(None, 4), (None, 4)]
+    with pytest.raises(DTypeError, match="input must be of integers"):
+        summary(nn.Sequential(L.Dense(3), nn.Embedding(3, 2)), (3,))
 
     class Pair(nn.Module):
         def __init__(self) -> None:

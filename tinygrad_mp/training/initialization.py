@@ -139,29 +139,26 @@ class _Seen:
             if node in came:
                 continue
             came[node] = before
-            choice = self._verdict(node, before, came)
+            choice = self._verdict(node, before)
             if choice is not None:
-                return choice
+                return choice._replace(reason=f"before {choice.reason}{self._past(node, came)}")
             for child in self.children[node]:
                 heapq.heappush(queue, (child.index, node.index, child, node))
         return Choice("glorot", "no activation follows")
 
-    def _verdict(self, node: Node, before: Node, came: dict[Node, Node | None]) -> Choice | None:
-        """What a node decides; None if signals go through it."""
-        name, past = node.name(), self._past(node, came)
-        gated = name == "sigmoid" and any(
-            child.name() == "mul" and before in child.parents for child in self.children[node]
-        )
-        gain = math.sqrt(2) if gated else _gain(node)
-        reason = f"before {'x * sigmoid(x)' if gated else self.name_of(node)}"
+    def _verdict(self, node: Node, before: Node) -> Choice | None:
+        """What a node decides, with its name for a reason; None if signals go through it."""
+        name, shown = node.name(), self.name_of(node)
         if name == "elu" and math.isclose(node.params["alpha"], _SELU_ALPHA):
-            return Choice("lecun", reason.replace("before elu", "before selu") + past)
+            return Choice("lecun", "selu" if shown == "elu" else shown)
+        if name == "sigmoid" and any(one.name() == "mul" and before in one.parents for one in self.children[node]):
+            return Choice("he", "x * sigmoid(x)")
+        gain = _gain(node)
         if gain is not None:
-            shown = "" if gain == math.sqrt(2) else f" (gain {gain:.3g})"
-            return Choice("he", f"{reason}{shown}{past}", gain)
+            return Choice("he", shown if gain == math.sqrt(2) else f"{shown} (gain {gain:.3g})", gain)
         if name in _LAYERS:
-            return Choice("glorot", f"{reason}, with no activation between{past}")
-        return Choice("glorot", reason + past) if name not in _PASSES else None
+            return Choice("glorot", f"{shown}, with no activation between")
+        return Choice("glorot", shown) if name not in _PASSES else None
 
     def _past(self, node: Node, came: dict[Node, Node | None]) -> str:
         """What lies between a layer's output and what decides, as ``", past BatchNorm and Dropout"``."""

@@ -7,6 +7,7 @@ import html
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from inspect import signature
+from itertools import product
 from typing import Any, NamedTuple
 
 from tinygrad_mp import nn
@@ -189,11 +190,13 @@ def _shapes(given: Any) -> Any:
     raise SettingError(f"summary: {given!r} is not the shape of a sample", fix="for images: (channels, height, width)")
 
 
-def _samples(shapes: Any, count: int, dtype: Any, device: Any) -> Any:
+def _samples(shapes: Any, count: int, dtypes: Iterator[Any], device: Any) -> Any:
+    """Samples of these shapes, each with the next of the dtypes."""
     if isinstance(shapes, dict):
-        return {name: _samples(one, count, dtype, device) for name, one in shapes.items()}
+        return {name: _samples(one, count, dtypes, device) for name, one in shapes.items()}
     if isinstance(shapes, list):
-        return [_samples(one, count, dtype, device) for one in shapes]
+        return [_samples(one, count, dtypes, device) for one in shapes]
+    dtype = next(dtypes)
     if dtype not in FLOATING:
         return zeros(count, *shapes, dtype=dtype, device=device)
     return randn(count, *shapes, dtype=dtype, device=device, generator=Generator().manual_seed(0))
@@ -241,20 +244,22 @@ class _Measured:
 
 
 def _measure(model: Any, shapes: Any, unbuilt: bool) -> tuple[_Measured, _Measured]:
-    """The model with two samples and with three; of integers, if it looks numbers up and takes no others."""
+    """The model with two samples and with three; of integers where it looks numbers up."""
     first = next((one for one in model.parameters() if one.dtype in FLOATING), None)
     floating, device = (get_default_dtype(), "cpu") if first is None else (first.dtype, first.device)
     looks_up = any(isinstance(module, (nn.Embedding, nn.EmbeddingBag)) for module in model.modules())
-    for dtype in (floating, "int64"):
-        two, three = (_samples(shapes, count, dtype, device) for count in (2, 3))
+    inputs = len(shapes) if isinstance(shapes, (list, dict)) else 1
+    refused: DTypeError | None = None
+    for dtypes in product((floating, "int64") if looks_up else (floating,), repeat=inputs):
+        two, three = (_samples(shapes, count, iter(dtypes), device) for count in (2, 3))
         try:
             if unbuilt:
                 _build(model, two)
             return _Measured(model, two), _Measured(model, three)
-        except DTypeError:
-            if not looks_up or dtype == "int64":
-                raise
-    raise AssertionError("the loop returns or raises")
+        except DTypeError as error:
+            refused = refused or error
+    assert refused is not None, "the loop returns or is refused"
+    raise refused
 
 
 def _build(model: Any, inputs: Any) -> None:
