@@ -842,3 +842,16 @@ def test_memory_does_not_grow_with_rows_on_the_disk(tmp_path):
 
     data = 1024 * 32_000  # bytes that 32,000 rows more take
     assert peak(40_000) - peak(8_000) < data / 10
+
+
+def test_figures_are_those_of_the_targets_as_they_were_given():
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(50, 3)), rng.normal(size=50) / 3 + 1000
+    model = Model([Dense(1)], MSE(), optim.SGD(lr=1e-3), seed=0)
+    model.train(X, y, epochs=2, verbose=0)
+    predicted = model.predict(X)[:, 0].astype(np.float64)
+    expected = 1 - ((y - predicted) ** 2).sum() / ((y - y.mean()) ** 2).sum()
+    assert model.evaluate(X, y)["r2"] == pytest.approx(expected, rel=1e-12)
+    weights = rng.random(50)
+    expected = np.sqrt((weights * (y - predicted) ** 2).sum() / weights.sum())
+    assert model.evaluate(X, y, sample_weight=weights)["rmse"] == pytest.approx(expected, rel=1e-12)

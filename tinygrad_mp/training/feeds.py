@@ -20,12 +20,23 @@ from tinygrad_mp.utils.data import DataLoader, Dataset, IterableDataset
 
 
 class Batch(NamedTuple):
-    """Some samples: the inputs of the model (a tuple, or a dict of keyword arguments), and what belongs to them."""
+    """Some samples: the inputs of the model (a tuple, or a dict of keyword arguments), and what belongs to them.
+
+    ``targets`` and ``weight`` are tensors in the dtype of the parameters, for the loss; ``encoded`` and ``weights`` are
+    the same as arrays, not rounded, for the metrics.
+    """
 
     inputs: Any
     targets: Any
     weight: Any
     size: int
+    encoded: Any = None
+    weights: Any = None
+
+    @property
+    def mass(self) -> float:
+        """The number of samples, or the sum of their weights."""
+        return self.size if self.weights is None else float(self.weights.sum())
 
 
 @dataclass(frozen=True)
@@ -44,15 +55,11 @@ class Placement:
     def _how(self) -> tuple[Any, Any, bool]:
         return self.dtype, self.device, self.keep_integers
 
-    def targets(self, encoded: Any, targets: Targets) -> Any:
-        """Encoded targets as a tensor: class indices as they are, numbers in the dtype of the parameters."""
-        if targets.form != "labels":
-            encoded = encoded.astype(self.dtype, copy=False)
-        return wrap(Tensor, array_on(self.device, encoded))
-
-    def weight(self, weight: Any) -> Any:
-        """Weights of samples as a tensor."""
-        return wrap(Tensor, array_on(self.device, weight.astype(self.dtype)))
+    def batch(self, inputs: Any, encoded: Any, targets: Targets, weights: Any, size: int) -> Batch:
+        """A batch with targets: class indices as they are, other numbers and weights in the dtype of the parameters."""
+        numbers = encoded if targets.form == "labels" else encoded.astype(self.dtype, copy=False)
+        weight = None if weights is None else wrap(Tensor, array_on(self.device, weights.astype(self.dtype)))
+        return Batch(inputs, wrap(Tensor, array_on(self.device, numbers)), weight, size, encoded, weights)
 
 
 class ArrayFeed:
@@ -117,12 +124,7 @@ class ArrayFeed:
         encoded = self.targets.encode(rows_of(self.y, index))
         weight = None if self.weight is None else self.weight[index]
         weight = weighted(self.targets, encoded, weight, self.class_weights)
-        return Batch(
-            inputs,
-            self.placement.targets(encoded, self.targets),
-            None if weight is None else self.placement.weight(weight),
-            size,
-        )
+        return self.placement.batch(inputs, encoded, self.targets, weight, size)
 
 
 def _known(targets: Targets | None) -> Targets:
@@ -216,9 +218,7 @@ class StreamFeed:
         encoded = targets.encode(labels)
         own = None if weight is None else sample_weights(weight, len(rows))
         total = weighted(targets, encoded, own, self.class_weights)
-        return Batch(
-            inputs, placement.targets(encoded, targets), None if total is None else placement.weight(total), len(rows)
-        )
+        return placement.batch(inputs, encoded, targets, total, len(rows))
 
 
 Feed = ArrayFeed | StreamFeed

@@ -12,6 +12,7 @@ from tinygrad_mp.backend import to_numpy
 from tinygrad_mp.grad_mode import no_grad
 from tinygrad_mp.tape import wrap
 from tinygrad_mp.tensor import Tensor
+from tinygrad_mp.training.feeds import Batch
 from tinygrad_mp.training.losses import ModelLoss
 from tinygrad_mp.training.targets import Targets
 
@@ -36,13 +37,12 @@ class Scores:
         for metric in metrics:
             metric.reset()
 
-    def add(self, loss: float, outputs: Any, encoded: Any, weight: Any, size: int) -> None:
-        """Take in a batch: its mean loss, the arrays of outputs, targets and weights, and its number of samples."""
-        share = size if weight is None else float(weight.sum())
-        self._total += loss * share
-        self._weight += share
+    def add(self, loss: float, outputs: Any, batch: Batch) -> None:
+        """Take in a batch, its mean loss, and the array of the model's outputs for it."""
+        self._total += loss * batch.mass
+        self._weight += batch.mass
         if self.metrics and math.isfinite(loss):
-            self._held.append((outputs, encoded, weight))
+            self._held.append((outputs, batch.encoded, batch.weights))
             self._entries += outputs.size
             if self._entries > _HELD:
                 self._update()

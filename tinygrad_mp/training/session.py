@@ -156,8 +156,7 @@ class Session:
     def _run_batch(self, batch: Batch, scores: Scores) -> None:
         self.inputs, self.targets = batch.inputs, batch.targets
         self._call("on_batch_begin")
-        weight = None if batch.weight is None else batch.weight.array
-        if weight is not None and not weight.any():
+        if not batch.mass:
             return  # nothing here counts
         outputs = self.model.run(batch.inputs)
         loss = self.model.loss(outputs, batch.targets, batch.weight)
@@ -167,10 +166,9 @@ class Session:
             self._halted = True
             return
         accumulate = self.settings.accumulate
-        share = batch.size if weight is None else float(weight.sum())
-        (loss if accumulate == 1 else loss * share).backward()
-        scores.add(self.loss, outputs.array, batch.targets.array, weight, batch.size)
-        self._pending += share
+        (loss if accumulate == 1 else loss * batch.mass).backward()
+        scores.add(self.loss, outputs.array, batch)
+        self._pending += batch.mass
         if accumulate == 1 or (self.batch + 1) % accumulate == 0:
             self._step()
         self.logs["loss"] = self.loss
@@ -303,10 +301,8 @@ def evaluate(model: Any, feed: Feed) -> dict[str, float]:
     scores = Scores(model.loss, model.metrics_for(targets), targets)
     with evaluating(model), no_grad():
         for batch in feed:
-            weight = None if batch.weight is None else batch.weight.array
-            if weight is not None and not weight.any():
-                continue
-            outputs = model.run(batch.inputs)
-            loss = model.loss(outputs, batch.targets, batch.weight).item()
-            scores.add(loss, outputs.array, batch.targets.array, weight, batch.size)
+            if batch.mass:
+                outputs = model.run(batch.inputs)
+                loss = model.loss(outputs, batch.targets, batch.weight).item()
+                scores.add(loss, outputs.array, batch)
     return scores.result()
