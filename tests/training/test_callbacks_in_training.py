@@ -81,6 +81,23 @@ def test_loggers_get_every_column_whatever_their_place(tmp_path: Path) -> None:
     assert "gradient_norm" in model.session_state["history"]["rows"][-1]
 
 
+def test_a_metric_that_is_a_table_goes_with_the_others(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("matplotlib")
+    model = Model([Dense(3)], "categorical_cross_entropy", metrics=["accuracy", "confusion_matrix"], seed=0)
+    logs = [CSVLogger(tmp_path / "log.csv"), JSONLLogger(tmp_path / "log.jsonl"), TensorBoard(tmp_path / "runs")]
+    history = model.train(X, numpy.arange(60) % 3, epochs=2, callbacks=logs)
+    assert numpy.shape(history["val_confusion_matrix"][0]) == (3, 3)
+    assert (
+        json.loads((tmp_path / "log.jsonl").read_text().splitlines()[1])["confusion_matrix"]
+        == history[1]["confusion_matrix"]
+    )
+    assert "confusion_matrix" not in capsys.readouterr().out.partition("epoch ")[2]
+    assert "[...]" in repr(history)
+    assert [axes.get_title() for axes in history.plot(tmp_path / "history.png").axes] == ["loss", "accuracy"]
+    history.to_csv(tmp_path / "history.csv")
+    assert (tmp_path / "history.csv").read_bytes() == (tmp_path / "log.csv").read_bytes()
+
+
 def test_the_gradients_norm_is_measured_before_clipping_and_changes_nothing() -> None:
     clipped: list[float] = []
 

@@ -94,7 +94,7 @@ def draw_rates(finding: RateFinding, path: Any = None) -> Any:
     axes.plot(finding.rates, finding.smoothed, color=_TRAIN, label="smoothed")
     if finding.suggestion is not None:
         height = finding.smoothed[finding.rates.index(finding.suggestion)]
-        label = f"falls fastest: {finding.suggestion:.2g}"
+        label = f"half of the fall: {finding.suggestion:.2g}"
         axes.plot([finding.suggestion], [height], "o", color=_VALIDATION, label=label)
     axes.set_xscale("log")
     axes.set_xlabel("learning rate")

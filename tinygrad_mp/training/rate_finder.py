@@ -18,6 +18,7 @@ from tinygrad_mp.training.callbacks.base import Callback
 __all__ = ["RateFinding", "find_learning_rate"]
 
 _HOPELESS = 4.0  # times the lowest loss so far: larger rates need not be tried
+_CLEAR = 5.0  # times its own noise, the fall of the smoothed losses is no chance
 _MEMORY = 0.8  # of the running mean by which that is judged
 
 
@@ -31,23 +32,26 @@ class RateFinding:
     smoothed : list of float
         The losses, each averaged with its neighbours.
     suggestion : float or None
-        The rate at which the loss falls fastest, per factor of the rate; None if it falls nowhere.
+        The rate at which the smoothed loss has come half the way down to its lowest; None if it does not fall, or not
+        clearly. It is about where the loss falls fastest, and less at the mercy of noise than a slope. Somewhat smaller
+        rates are the safer choice for long trainings, and larger ones for schedules that lower them.
 
-    >>> finding = RateFinding([1e-4, 1e-3, 1e-2, 1e-1, 1.0], [2.0, 1.9, 1.2, 0.9, 3.0])
-    >>> finding
-    RateFinding: 5 rates from 0.0001 to 1; the loss falls fastest at 0.001
+    >>> rates = [10.0**power for power in range(-7, 2)]
+    >>> RateFinding(rates, [2.0, 2.0, 2.0, 1.9, 1.6, 1.1, 0.9, 1.1, 5.0])
+    RateFinding: 9 rates from 1e-07 to 10; half of the fall is behind at 0.001
     """
 
     def __init__(self, rates: list[float], losses: list[float]) -> None:
         self.rates, self.losses = rates, losses
         self.smoothed = _smoothed(losses)
-        self.suggestion = _steepest(rates, self.smoothed)
+        place = _halfway(losses, self.smoothed)
+        self.suggestion = None if place is None else rates[place]
 
     def __repr__(self) -> str:
         tried = f"RateFinding: {len(self.rates)} rates from {self.rates[0]:.3g} to {self.rates[-1]:.3g}"
         if self.suggestion is None:
-            return f"{tried}; the loss falls nowhere: try other rates, or look at model.diagnose(X, y)"
-        return f"{tried}; the loss falls fastest at {self.suggestion:.2g}"
+            return f"{tried}; the loss does not fall clearly: try other rates, more steps, or model.diagnose(X, y)"
+        return f"{tried}; half of the fall is behind at {self.suggestion:.2g}"
 
     def plot(self, path: Any = None) -> Any:
         """Draw loss over rate, with the suggestion; stored at ``path``, if given. Returns the matplotlib figure."""
@@ -158,20 +162,29 @@ class _Sweep(Callback):
             raise _EnoughError
 
 
+def _reach(losses: list[float]) -> int:
+    return max(len(losses) // 20, 1)
+
+
 def _smoothed(losses: list[float]) -> list[float]:
     """Each averaged with up to a twentieth of all on either side, and at least one."""
-    reach = max(len(losses) // 20, 1)
+    reach = _reach(losses)
     parts = (losses[max(i - reach, 0) : i + reach + 1] for i in range(len(losses)))
     return [math.fsum(part) / len(part) for part in parts]
 
 
-def _steepest(rates: list[float], losses: list[float]) -> float | None:
-    """The rate where the loss falls fastest over the logarithm of the rate, before it is lowest."""
-    lowest = losses.index(min(losses))
-    if lowest == 0:
+def _halfway(losses: list[float], smoothed: list[float]) -> int | None:
+    """Where half of the fall to the lowest is behind; None where it does not stand out from the noise."""
+    lowest = smoothed.index(min(smoothed))
+    if lowest <= 2 * _reach(losses):  # too early to know where the fall began
         return None
-    slopes = numpy.gradient(losses, numpy.log(rates))[: lowest + 1]
-    return rates[int(slopes.argmin())] if slopes.min() < 0 else None
+    start = float(numpy.median(smoothed[:lowest]))
+    fall = start - smoothed[lowest]
+    # a random sequence of variance v has second differences of variance 6 v, and a slope does not change them
+    noise = float(numpy.std(numpy.diff(losses[: lowest + 1], 2))) / math.sqrt(6 * (2 * _reach(losses) + 1))
+    if not fall > _CLEAR * noise:
+        return None
+    return max(place for place in range(lowest) if smoothed[place] >= start - fall / 2)
 
 
 @contextmanager

@@ -15,6 +15,7 @@ from tinygrad_mp.grad_mode import no_grad
 from tinygrad_mp.random import default_generator
 from tinygrad_mp.tape import TensorBase
 from tinygrad_mp.training.callbacks.base import Callback
+from tinygrad_mp.writes import mark_written
 
 __all__ = ["NaNGuard", "first_not_finite"]
 
@@ -124,6 +125,7 @@ def _unchanged(model: Any) -> Iterator[None]:
     finally:
         for buffer, before in buffers:
             buffer.array[...] = before
+            mark_written(buffer.array)
         for generator, state in zip(generators, states, strict=True):
             generator.set_state(state)
 
