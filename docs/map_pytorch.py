@@ -213,7 +213,7 @@ EVERYWHERE = (
     "the user's line and a remedy.",
     "Random numbers are reproducible, but not PyTorch's: the same seed draws other numbers.",
     "`out=` must be empty or of the shape of the result; PyTorch resizes any, with a warning.",
-    "NumPy warns where a real number has no result, as `log(-1)`; PyTorch gives `nan` in silence.",
+    "NumPy warns where a sum has no value, as that of `inf` and `-inf`; PyTorch gives `nan` in silence.",
 )
 
 NOTES: dict[str, str] = {

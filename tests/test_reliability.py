@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import copy
 import pickle
+import subprocess
+import sys
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -220,3 +222,18 @@ def test_a_copy_of_model_and_optimizer_trains_on_as_the_original(twin: Callable[
         step(other, other_optimizer)
     for name, value in model.state_dict().items():
         np.testing.assert_array_equal(value.numpy(), other.state_dict()[name].numpy(), err_msg=name)
+
+
+def test_entries_without_a_value_bring_no_warning_as_in_pytorch_but_the_users_own_numpy_does() -> None:
+    program = (
+        "import numpy as np\n"
+        "import tinygrad_mp as tg\n"
+        "x = tg.tensor([-1.0, 0.0, 1000.0], requires_grad=True)\n"
+        "y = x.sqrt() + x.log() + x.exp() + 1 / x + tg.log1p(x - 1) + x.softmax(0) / 0 + x**0.5\n"
+        "y[0].backward()\n"
+        "assert not np.isfinite(y.detach().numpy()).any(), y\n"
+        "np.sqrt(np.array([-1.0]))\n"
+    )
+    result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert result.stderr.count("Warning") == 1, result.stderr
+    assert "invalid value encountered in sqrt" in result.stderr

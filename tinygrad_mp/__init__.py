@@ -11,6 +11,7 @@ Public names only. To understand the engine, read ``autograd/__init__.py`` first
 ``ops/elementwise.py``.
 """
 
+import warnings as _warnings
 from importlib import import_module
 from math import e, inf, nan, pi
 from types import FunctionType as _FunctionType
@@ -239,6 +240,10 @@ if TYPE_CHECKING:  # fetched when they are first asked for: later.py says from w
     )
 
 __version__ = "0.1.0"
+
+# NumPy warns where entries overflow or have no value. PyTorch does not, and what users compute with NumPy still does.
+_warnings.filterwarnings("ignore", category=RuntimeWarning, module=r"tinygrad_mp\.(?!numpy_calls)")
+
 _OPS, _MAKERS = "tinygrad_mp.ops.", {f"tinygrad_mp.{name}" for name in ("creation", "grids", "random")}
 
 newaxis = None
