@@ -807,8 +807,19 @@ def test_predictions_do_not_depend_on_the_batch_size_and_are_written_where_asked
 
 
 def test_predicting_needs_weights():
-    with pytest.raises(SettingError, match="layer '0' has no weights yet"):
+    with pytest.raises(SettingError, match="layer '0' .Dense. has no weights yet"):
         classifier().predict(np.zeros((2, 2)))
+
+
+def test_a_layer_that_forward_does_not_reach_is_named():
+    X, y = blobs()
+    model = Model(
+        {"used": Dense(3), "spare": Dense(4)}, CategoricalCrossEntropy(), forward=lambda model, x: model.used(x)
+    )
+    with pytest.raises(SettingError, match=r"'spare' \(Dense\) has no weights yet[\s\S]*does not reach it"):
+        model.train(X, y, verbose=0)
+    model.spare.build((None, 2))
+    assert len(model.train(X, y, epochs=1, verbose=0)) == 1
 
 
 def test_predicting_changes_neither_data_nor_model():
