@@ -10,7 +10,9 @@ import copy
 import inspect
 import pickle
 import weakref
+from collections import OrderedDict
 from enum import Enum
+from functools import partial
 from types import BuiltinFunctionType, FunctionType, MethodType, SimpleNamespace
 from typing import Any, Self
 
@@ -21,7 +23,7 @@ from tinygrad_mp.sizes import Size
 from tinygrad_mp.tape import TensorBase
 
 _PLAIN = frozenset({type(None), bool, int, float, complex, str, bytes, Size, Device, type(Ellipsis)})
-_CONTAINERS = (tuple, list, dict, set, frozenset)
+_CONTAINERS = (tuple, list, dict, OrderedDict, set, frozenset)
 _FUNCTIONS = (type, FunctionType, BuiltinFunctionType, MethodType)
 _LARGEST = 100_000  # entries of a list that is remembered
 
@@ -125,9 +127,13 @@ def _kept(value: Any) -> Any:
     if kind in _CONTAINERS:
         if len(value) > _LARGEST:
             return Lost(f"a {kind.__name__} of {len(value)} entries")
-        if kind is dict:
-            return {_kept(key): _kept(one) for key, one in value.items()}
+        if isinstance(value, dict):
+            return kind((_kept(key), _kept(one)) for key, one in value.items())
         return kind([_kept(one) for one in value])
+    if kind is partial:
+        return partial(
+            value.func, *map(_kept, value.args), **{name: _kept(one) for name, one in value.keywords.items()}
+        )
     if isinstance(value, (TensorBase, numpy.ndarray)) or (is_array(value) and not isinstance(value, numpy.generic)):
         return Held(value)
     if isinstance(value, (*_FUNCTIONS, numpy.generic, numpy.dtype)) or is_record(value):
@@ -164,8 +170,8 @@ def _picklable(value: Any) -> Any:
     kind = type(value)
     if kind in _PLAIN or isinstance(value, (Configured, Held, Lost)):
         return value
-    if kind is dict:
-        return {_picklable(key): _picklable(one) for key, one in value.items()}
+    if isinstance(value, dict) and kind in _CONTAINERS:
+        return kind((_picklable(key), _picklable(one)) for key, one in value.items())
     if kind in _CONTAINERS:
         return kind(map(_picklable, value))
     try:

@@ -15,7 +15,10 @@ from __future__ import annotations
 import dataclasses
 import inspect
 import warnings
+from collections import OrderedDict
 from enum import Enum
+from functools import partial
+from types import BuiltinFunctionType, FunctionType, ModuleType
 from typing import Any
 
 import numpy
@@ -73,7 +76,13 @@ class Writer:
 
     def tree(self, obj: Any) -> Tree:
         """The whole description of an object."""
-        return {"root": self.object(obj, type(obj).__name__), "objects": self.objects, "tensors": self.tensors}
+        try:
+            return {"root": self.object(obj, type(obj).__name__), "objects": self.objects, "tensors": self.tensors}
+        except RecursionError:
+            raise UnsupportedError(
+                f"save: a {type(obj).__name__} with so many modules inside each other is not stored",
+                fix="put them into one nn.ModuleList; or save state_dict()",
+            ) from None
 
     def object(self, obj: Any, place: str) -> int:
         """The number of an object, whose record is written when it is met first."""
@@ -101,7 +110,7 @@ class Writer:
     def _parts(self, obj: Any, place: str) -> Any:
         yield from self.arguments(obj, place).items()
         yield "attributes", self._attributes(obj, place)
-        configured = getattr(type(obj), "configuration", ())
+        configured = getattr(type(obj), "kept_in_files", ())
         yield "configuration", {name: self.value(vars(obj)[name], f"{place}.{name}", obj) for name in configured}
         if isinstance(obj, Module):
             _refuse_hooks(obj, place)
@@ -159,9 +168,9 @@ class Writer:
             return value
         if kind in (tuple, list, set, frozenset):
             return kind([self.value(one, place, owner, name) for one in value])
-        if kind is dict:
+        if kind in (dict, OrderedDict):
             pairs = value.items()
-            return {"dict": [[self.value(part, place, owner, name) for part in pair] for pair in pairs]}
+            return {kind.__name__: [[self.value(part, place, owner, name) for part in pair] for pair in pairs]}
         if isinstance(value, Held):
             value = _held(value, place, owner, name)
         if isinstance(value, TensorBase):
@@ -177,8 +186,11 @@ class Writer:
             return self.value(unbound_of(value), place, owner)
         if isinstance(value, type) and issubclass(value, numpy.generic):
             return numpy.dtype(value)
-        if isinstance(value, type) or (callable(value) and hasattr(value, "__code__")):
+        if isinstance(value, (type, FunctionType)) or _is_of_a_module(value):
             return {"named": self._name(value, place)}
+        if isinstance(value, partial):
+            parts = {"partial": value.func, "args": value.args, "settings": value.keywords}
+            return {part: self.value(one, place, owner) for part, one in parts.items()}
         if is_record(value):
             return self._bundle(value, place, owner)
         what = value.what if isinstance(value, Lost) else f"a {kind.__name__}"
@@ -207,8 +219,8 @@ class Writer:
         return {
             name: self.value(value, place, obj)
             for name, value in vars(obj).items()
-            if name not in RESERVED
-            and name not in getattr(type(obj), "configuration", ())
+            if is_data(type(obj), name)
+            and name not in getattr(type(obj), "kept_in_files", ())
             and not (ours and name.startswith("_"))
             and _is_plain_throughout(value)
         }
@@ -234,6 +246,17 @@ def unbound_of(optimizer: Optimizer) -> Unbound:
 
 def _goes_by_place(parameter: inspect.Parameter) -> bool:
     return parameter.kind in (parameter.VAR_POSITIONAL, parameter.POSITIONAL_ONLY)
+
+
+def _is_of_a_module(value: Any) -> bool:
+    """Whether it is a function written in C, such as ``math.sqrt``, and no method of an object."""
+    return isinstance(value, BuiltinFunctionType) and isinstance(value.__self__, ModuleType)
+
+
+def is_data(kind: type, name: str) -> bool:
+    """Whether an attribute of that name is data of an object, and hides no method, property or registry."""
+    standing = inspect.getattr_static(kind, name, None)
+    return name not in RESERVED and not callable(standing) and not hasattr(standing, "__get__")
 
 
 def _without_device(name: str, value: Any) -> Any:

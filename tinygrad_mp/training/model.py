@@ -80,7 +80,7 @@ class Model(nn.Module):
         All that is random in this model comes from here.
     """
 
-    configuration: ClassVar[tuple[str, ...]] = (*_SETTINGS, "_own_forward")
+    kept_in_files: ClassVar[tuple[str, ...]] = (*_SETTINGS, "_own_forward")
     """What files keep besides the layers."""
 
     def __init__(

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import inspect
 import random
+from collections import OrderedDict
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from types import SimpleNamespace
 from typing import Any
 
@@ -24,7 +26,7 @@ from tinygrad_mp.nn.parameter import is_lazy
 from tinygrad_mp.optim.unbound import Unbound
 from tinygrad_mp.random import fork_rng
 from tinygrad_mp.tensor import Tensor
-from tinygrad_mp.training.architecture import RESERVED, Tree, Writer, encode, state_of
+from tinygrad_mp.training.architecture import Tree, Writer, encode, is_data, state_of
 from tinygrad_mp.training.names import CUSTOM, named
 from tinygrad_mp.writes import mark_written
 
@@ -182,6 +184,8 @@ class Reader:
             return value
         if "dict" in value:
             return {self.value(key): self.value(one) for key, one in value["dict"]}
+        if "OrderedDict" in value:
+            return OrderedDict((self.value(key), self.value(one)) for key, one in value["OrderedDict"])
         if "tensor" in value:
             return self.tensor(value["tensor"])
         if "array" in value:
@@ -192,6 +196,8 @@ class Reader:
             return named(value["named"], self._custom)
         if "unbound" in value:
             return Unbound(named(value["unbound"], self._custom), self._each(value["settings"]))
+        if "partial" in value:
+            return partial(self.value(value["partial"]), *self.value(value["args"]), **self.value(value["settings"]))
         return self._bundle(value)
 
     def _each(self, values: Tree) -> Tree:
@@ -218,7 +224,7 @@ class Reader:
                 _check_attribute(made, name)
                 vars(made)[name] = value
         for name, encoded in record.get("configuration", {}).items():
-            if name not in getattr(type(made), "configuration", ()):
+            if name not in getattr(type(made), "kept_in_files", ()):
                 raise DataFormatError(f"load: the file gives a {type(made).__name__} a setting {name!r:.60}")
             vars(made)[name] = self.value(encoded)
         if not isinstance(made, Module):
@@ -286,8 +292,7 @@ def _called(kind: Any, args: list[Any], settings: Tree) -> Any:
 
 def _check_attribute(made: Any, name: Any) -> None:
     """Attributes are data: none may hide a method, a property or a registry."""
-    standing = inspect.getattr_static(type(made), name, None) if isinstance(name, str) else print
-    if name in RESERVED or callable(standing) or hasattr(standing, "__get__"):
+    if not isinstance(name, str) or not is_data(type(made), name):
         raise DataFormatError(f"load: the file gives a {type(made).__name__} an attribute {name!r:.60}")
 
 
