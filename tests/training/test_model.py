@@ -807,7 +807,7 @@ def test_predictions_do_not_depend_on_the_batch_size_and_are_written_where_asked
 
 
 def test_predicting_needs_weights():
-    with pytest.raises(SettingError, match="layer '0' .Dense. has no weights yet"):
+    with pytest.raises(SettingError, match=r"layer '0' .Dense. has no weights yet"):
         classifier().predict(np.zeros((2, 2)))
 
 
