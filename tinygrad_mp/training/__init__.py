@@ -14,6 +14,7 @@ from tinygrad_mp.training.callbacks import (
     TensorBoard,
     TimeLimit,
 )
+from tinygrad_mp.training.diagnosis import Diagnosis, diagnose
 from tinygrad_mp.training.history import History
 from tinygrad_mp.training.initialization import initialize
 from tinygrad_mp.training.layers import (
@@ -57,6 +58,7 @@ __all__ = [
     "CategoricalCrossEntropy",
     "Conv",
     "Dense",
+    "Diagnosis",
     "EarlyStopping",
     "Embedding",
     "GlobalAveragePool",
@@ -83,6 +85,7 @@ __all__ = [
     "TimeLimit",
     "WeightDecay",
     "callbacks",
+    "diagnose",
     "find_learning_rate",
     "initialize",
     "layers",

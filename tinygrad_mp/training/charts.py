@@ -12,10 +12,11 @@ from tinygrad_mp.errors import MissingPackageError, SettingError
 from tinygrad_mp.saving.replacing import replacing
 
 if TYPE_CHECKING:
+    from tinygrad_mp.training.diagnosis import Diagnosis
     from tinygrad_mp.training.history import History
     from tinygrad_mp.training.rate_finder import RateFinding
 
-__all__ = ["draw_history", "draw_rates", "new_figure", "store"]
+__all__ = ["draw_diagnosis", "draw_history", "draw_rates", "new_figure", "store"]
 
 _TRAIN, _VALIDATION, _MARK = "#1f77b4", "#d95f02", "#444444"
 _TIMES = ("epoch", "seconds")
@@ -101,4 +102,25 @@ def draw_rates(finding: RateFinding, path: Any = None) -> Any:
     axes.set_ylabel("loss")
     axes.grid(alpha=0.25)
     axes.legend(frameon=False)
+    return store(figure, path)
+
+
+def draw_diagnosis(diagnosis: Diagnosis, path: Any = None) -> Any:
+    """The picture of a diagnosis: see ``Diagnosis.plot``."""
+    ratios = {layer.place or "(itself)": layer.ratio for layer in diagnosis.layers if layer.ratio > 0}
+    shares = {one.place: max(one.dead / max(one.units, 1), one.saturated) for one in diagnosis.activations}
+    if not ratios and not shares:
+        raise SettingError("nothing was measured, so there is nothing to draw", fix="print the findings, and mend them")
+    figure = new_figure(path, 10, 1.2 + 0.3 * max(len(ratios), len(shares), 4))
+    titles = ("gradient norm / weight norm", "dead or saturated share of units")
+    for place, (title, values) in enumerate(zip(titles, (ratios, shares), strict=True), 1):
+        axes = figure.add_subplot(1, 2, place)
+        axes.barh(list(values), list(values.values()), color=(_TRAIN, _VALIDATION)[place - 1])
+        axes.invert_yaxis()  # the first layer on top
+        axes.set_title(title)
+        axes.grid(alpha=0.25, axis="x")
+        if place == 1 and values:
+            axes.set_xscale("log")
+        elif place == 2:
+            axes.set_xlim(0, 1)
     return store(figure, path)

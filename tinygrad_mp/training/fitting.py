@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+import warnings
+from typing import Any, NamedTuple
 
-from tinygrad_mp import optim
+from tinygrad_mp import nn, optim
 from tinygrad_mp.errors import SettingError
 from tinygrad_mp.optim.unbound import Unbound
 from tinygrad_mp.training import session
 from tinygrad_mp.training.callbacks import EarlyStopping, NaNGuard, ProgressBar
 from tinygrad_mp.training.feeds import Feed, StreamFeed, is_stream
 from tinygrad_mp.training.layers.inferring import a_size
+from tinygrad_mp.training.losses import BinaryCrossEntropy, CategoricalCrossEntropy, OtherLoss
 from tinygrad_mp.training.metrics import Metric, named
 from tinygrad_mp.training.sources import ArraySource, StreamSource
 from tinygrad_mp.training.targets import Targets
@@ -62,9 +64,10 @@ def prepare(model: Any, X: Any, y: Any, **options: Any) -> session.Session:
     if options["seed"] is not None and state is None:
         model.generator.manual_seed(options["seed"])
     notes: list[str] = []
-    source = _stream(X, y, options) if is_stream(X) else _arrays(X, y, options)
+    source = stream_source(X, y, options) if is_stream(X) else _arrays(X, y, options)
     build(model, source)
-    targets = Targets.of(loss.kind, source.labels, model.output_shape, _known_labels(model))
+    _warn_of_squashed_outputs(model, loss)
+    targets = Targets.of(loss.kind, source.labels, model.output_shape, known_labels(model))
     feed, evaluation = source.feeds(model, targets, options, notes)
     bind_optimizer(model, notes)
     model.__dict__.update(targets=targets, classes_=targets.classes_)
@@ -88,11 +91,11 @@ def evaluate(model: Any, X: Any, y: Any, sample_weight: Any, batch_size: int) ->
     """See ``Model.evaluate``."""
     a_size("evaluate", "batch_size", batch_size)
     options = {"sample_weight": sample_weight, "batch_size": batch_size, "steps_per_epoch": None, "shuffle": False}
-    source = _stream(X, y, options) if is_stream(X) else _arrays(X, y, options)
+    source = stream_source(X, y, options) if is_stream(X) else _arrays(X, y, options)
     if model.output_shape is None:
         raise SettingError("evaluate: the model was not built", fix="train, load or build it first")
     source.expect_fit(model)
-    targets = Targets.of(model.expect_loss().kind, source.labels, model.output_shape, _known_labels(model))
+    targets = Targets.of(model.expect_loss().kind, source.labels, model.output_shape, known_labels(model))
     return session.evaluate(model, source.whole(model, targets, batch_size))
 
 
@@ -103,7 +106,7 @@ def build(model: Any, source: Any) -> None:
     source.expect_fit(model)
 
 
-def _known_labels(model: Any) -> Any:
+def known_labels(model: Any) -> Any:
     """The labels of an earlier training, which later ones and evaluations must keep to."""
     return model.classes_ if model.targets is None else model.targets.known_labels()
 
@@ -136,7 +139,8 @@ def _arrays(X: Any, y: Any, options: dict[str, Any]) -> ArraySource:
     return ArraySource(X, y, options["sample_weight"])
 
 
-def _stream(X: Any, y: Any, options: dict[str, Any]) -> StreamSource:
+def stream_source(X: Any, y: Any, options: dict[str, Any]) -> StreamSource:
+    """Batches from elsewhere; SettingError if targets or weights are given besides."""
     if y is not None or options["sample_weight"] is not None:
         raise SettingError("X gives batches: targets and weights come with them, as (x, y) or (x, y, weight)")
     feed = StreamFeed(X, options["batch_size"], options["steps_per_epoch"], options["shuffle"])
@@ -219,3 +223,64 @@ def _state_to_resume(model: Any) -> dict[str, Any]:
         raise SettingError("train: there is no training to resume", fix="leave resume out, or load a saved one")
     state: dict[str, Any] = model.session_state
     return state
+
+
+# --- a softmax before a loss that has one -----------------------------------------------------------------------------
+
+
+class Squashed(NamedTuple):
+    """A last activation that the loss applies itself, and what to do about it."""
+
+    name: str
+    problem: str
+    fix: str
+
+
+def squashed_twice(loss: Any, last: str) -> Squashed | None:
+    """What is wrong if the outputs come from ``last``, ``"softmax"`` or ``"sigmoid"``; None if nothing is.
+
+    >>> squashed_twice(BinaryCrossEntropy(), "sigmoid").fix
+    'leave out the last Sigmoid: predict applies it itself'
+    """
+    inner = loss.function if isinstance(loss, OtherLoss) else loss
+    on_logits = (CategoricalCrossEntropy, BinaryCrossEntropy, nn.CrossEntropyLoss, nn.BCEWithLogitsLoss)
+    if last not in ("softmax", "sigmoid") or not isinstance(inner, on_logits):
+        return None
+    what = last.capitalize()
+    return Squashed(
+        last,
+        f"{type(inner).__name__} takes logits, and {what} gives probabilities: gradients stay small, and the model is "
+        "never sure",
+        f"leave out the last {what}: predict applies it itself"
+        if (last == "softmax") == isinstance(inner, (CategoricalCrossEntropy, nn.CrossEntropyLoss))
+        else f"leave out the last {what}",
+    )
+
+
+def last_layer(module: Any) -> tuple[str, str]:
+    """The path of the last layer of a chain, and ``"softmax"`` or ``"sigmoid"`` if it is one, otherwise ``""``."""
+    path: list[str] = []
+    while _is_chain(module):
+        layers = [pair for pair in module.named_children() if not isinstance(pair[1], (nn.Identity, nn.Flatten))]
+        if not layers:
+            break
+        name, module = layers[-1]
+        path.append(name)
+    is_softmax = isinstance(module, (nn.Softmax, nn.Softmax2d))
+    return ".".join(path), "softmax" if is_softmax else "sigmoid" if isinstance(module, nn.Sigmoid) else ""
+
+
+def _is_chain(module: Any) -> bool:
+    from tinygrad_mp.training.model import Model  # which imports this room
+
+    if isinstance(module, Model):
+        return type(module).forward is Model.forward and module._own_forward is None
+    return isinstance(module, nn.Sequential) and type(module).forward is nn.Sequential.forward
+
+
+def _warn_of_squashed_outputs(model: Any, loss: Any) -> None:
+    """Warn, at the line that calls ``train``, if the loss applies the model's last layer once more."""
+    place, name = last_layer(model)
+    found = squashed_twice(loss, name)
+    if found is not None:
+        warnings.warn(f"layer {place!r}: {found.problem}\n  fix: {found.fix}", UserWarning, stacklevel=4)

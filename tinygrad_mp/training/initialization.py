@@ -93,7 +93,7 @@ class _Seen:
         self._ends: list[Node] = []
         results = list(tensors_in(dry_run(model, inputs, self._before, self._after)))
         self.results = {tensor.node for tensor in results}
-        self.children = _children(self._ends + [tensor.node for tensor in results if tensor.node is not None])
+        self.children = children_of(self._ends + [tensor.node for tensor in results if tensor.node is not None])
 
     def _before(self, module: Module, args: tuple[Any, ...]) -> None:
         self._open.append((next_index(), {tensor.node for tensor in tensors_in(args)}))
@@ -213,7 +213,7 @@ class _Seen:
         return found
 
 
-def _children(ends: list[Node]) -> dict[Node, list[Node]]:
+def children_of(ends: list[Node]) -> dict[Node, list[Node]]:
     """For every node that the ends depend on, those that depend on it directly."""
     children: dict[Node, list[Node]] = defaultdict(list)
     met, waiting = set(ends), list(set(ends))

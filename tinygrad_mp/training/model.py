@@ -503,6 +503,18 @@ class Model(nn.Module):
 
         return find_learning_rate(self, X, y, **options)
 
+    def diagnose(
+        self, X: Any, y: Any = None, *, sample_weight: Any = None, class_weight: Any = None, batch_size: int = 256
+    ) -> Any:
+        """Run some batches, and say what is wrong with the model, its settings or the data, and what helps.
+
+        The model stays as it is. Parameters and result are those of :func:`training.diagnosis.diagnose`.
+        """
+        from tinygrad_mp.training.diagnosis import diagnose
+
+        weights = {"sample_weight": sample_weight, "class_weight": class_weight}
+        return diagnose(self, X, y, **weights, batch_size=batch_size)
+
     def __getstate__(self) -> dict[str, Any]:
         """Without the training that is under way, and its data: copies go on from its last complete epoch."""
         return {**self.__dict__, "_session": None, "_session_state": self.session_state}

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import copy
 import math
-import random
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 import numpy
 
 from tinygrad_mp.errors import SettingError
-from tinygrad_mp.random import Generator, default_generator
 from tinygrad_mp.training.callbacks.base import Callback
+from tinygrad_mp.training.untouched import same_random_numbers
 
 __all__ = ["RateFinding", "find_learning_rate"]
 
@@ -106,7 +105,7 @@ def find_learning_rate(
     if isinstance(steps, bool) or int(steps) != steps or steps < 2:
         raise SettingError(f"steps is an integer of at least 2, got {steps!r}")
     sweep = _Sweep(numpy.geomspace(lowest, highest, int(steps)).tolist())
-    with _same_random_numbers(X), suppress(_EnoughError):
+    with same_random_numbers(X), suppress(_EnoughError):
         copy.deepcopy(model).train(
             X,
             y,
@@ -185,25 +184,3 @@ def _halfway(losses: list[float], smoothed: list[float]) -> int | None:
     if not fall > _CLEAR * noise:
         return None
     return max(place for place in range(lowest) if smoothed[place] >= start - fall / 2)
-
-
-@contextmanager
-def _same_random_numbers(X: Any) -> Iterator[None]:
-    """Put the state of all random numbers that a training may draw back at the end."""
-    ours = {id(one): one for one in (default_generator, *_generators(X))}.values()
-    states, python, old = [one.get_state() for one in ours], random.getstate(), numpy.random.get_state()
-    try:
-        yield
-    finally:
-        for one, state in zip(ours, states, strict=True):
-            one.set_state(state)
-        random.setstate(python)
-        numpy.random.set_state(old)
-
-
-def _generators(loader: Any) -> Iterator[Generator]:
-    """Those of a DataLoader."""
-    for holder in (loader, getattr(loader, "sampler", None), getattr(loader, "batch_sampler", None)):
-        found = getattr(holder, "generator", None)
-        if isinstance(found, Generator):
-            yield found

@@ -80,7 +80,7 @@ class ArraySource(_Source):
                 )
         class_weights = None
         if options["class_weight"] is not None:
-            class_weights = targets.class_weights(options["class_weight"], self._counts(targets, index))
+            class_weights = targets.class_weights(options["class_weight"], self.counts(targets, index))
         feed = self._feed(
             model,
             targets,
@@ -103,7 +103,8 @@ class ArraySource(_Source):
         found = [to_numpy(targets.true_classes(targets.encode(chunk))) for _, chunk in chunks(self.labels)]
         return numpy.concatenate(found)
 
-    def _counts(self, targets: Targets, index: Any) -> Any:
+    def counts(self, targets: Targets, index: Any = None) -> Any:
+        """How many of the rows, or of some, each class has; None where rows have none."""
         classes = self._classes(targets)
         if classes is None:
             return None
