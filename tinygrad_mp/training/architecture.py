@@ -265,22 +265,17 @@ def _without_device(name: str, value: Any) -> Any:
 
 
 def _held(held: Held, place: str, owner: Any, name: str) -> Any:
-    """The tensor that was given; or, when it is gone or a parameter took its memory, the owner's of that name."""
-    value = held.value
-    entries = (*owner._parameters.items(), *owner._buffers.items()) if isinstance(owner, Module) else ()
-    if any(value is one for _, one in entries):
-        return value
-    for own, one in entries:
-        if own == name.lstrip("_") and one is not None and tuple(one.shape) == held.shape:
-            return one
-    if value is None:
-        value = vars(owner).get(name)
-        if not isinstance(value, (TensorBase, numpy.ndarray)):
-            raise UnsupportedError(
-                f"save: {place} was {held.what}, which is gone: modules keep no tensors alive but those they hold",
-                fix=f"keep it: self.register_buffer({name!r}, {name})",
-            )
-    return value
+    """What the owner has of a tensor that it was given: by the argument's name; or else the tensor, if it is alive."""
+    registered = {**owner._parameters, **owner._buffers} if isinstance(owner, Module) else {}
+    own: Any = registered.get(name.lstrip("_"), vars(owner).get(name))
+    if isinstance(own, (TensorBase, numpy.ndarray)) and not is_lazy(own) and tuple(own.shape) == held.shape:
+        return own
+    if held.value is None:
+        raise UnsupportedError(
+            f"save: {place} was {held.what}, which is gone: modules keep no tensors alive but those they hold",
+            fix=f"keep it: self.register_buffer({name!r}, {name})",
+        )
+    return held.value
 
 
 def _stored(tensor: Any) -> Any:
