@@ -268,7 +268,7 @@ def _held(held: Held, place: str, owner: Any, name: str) -> Any:
     """What the owner has of a tensor that it was given: by the argument's name; or else the tensor, if it is alive."""
     registered = {**owner._parameters, **owner._buffers} if isinstance(owner, Module) else {}
     own: Any = registered.get(name.lstrip("_"), vars(owner).get(name))
-    if isinstance(own, (TensorBase, numpy.ndarray)) and not is_lazy(own) and tuple(own.shape) == held.shape:
+    if isinstance(own, (Tensor, numpy.ndarray)) and not is_lazy(own) and tuple(own.shape) == held.shape:
         return own
     if held.value is None:
         raise UnsupportedError(
