@@ -481,7 +481,14 @@ class Own(Model):
 def test_a_model_of_another_class_is_refused() -> None:
     with pytest.raises(DataFormatError, match="holds a Model, not a Own"):
         Own.load(io.BytesIO(written(trained())))
-    assert type(Own.load(io.BytesIO(written(Own(network()))), custom={"Own": Own})) is Own
+
+
+def test_a_class_of_ones_own_is_known_to_its_own_load() -> None:
+    data = written(Own(network()))
+    assert type(Own.load(io.BytesIO(data))) is Own
+    assert type(Model.load(io.BytesIO(data), custom={"Own": Own})) is Own
+    with pytest.raises(TypeError, match="custom is a dict of names and classes"):
+        Model.load(io.BytesIO(data), custom=[Own])  # type: ignore[arg-type]
 
 
 HOSTILE: list[Callable[[dict[str, Any]], Any]] = [

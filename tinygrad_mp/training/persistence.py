@@ -61,7 +61,8 @@ def load(path: Any, kind: type, custom: Mapping[str, Any] | None = None, map_loc
             f"load: {path} holds tensors, but no Model",
             fix="model.load_weights(path) into a Model that is made as it was; or tinygrad_mp.load(path)",
         )
-    model = decode(content.get("architecture", {}), custom)
+    known = {kind.__name__: kind, **_expect_names(custom)}
+    model = decode(content.get("architecture", {}), known)
     if not isinstance(model, kind):
         raise DataFormatError(f"load: {path} holds a {type(model).__name__}, not a {kind.__name__}")
     try:
@@ -71,6 +72,14 @@ def load(path: Any, kind: type, custom: Mapping[str, Any] | None = None, map_loc
     except _REFUSALS as error:
         raise DataFormatError(f"load: {path} does not describe how far the model is: {state_of(error)}") from error
     return model
+
+
+def _expect_names(custom: Any) -> Mapping[str, Any]:
+    if custom is None:
+        return {}
+    if not isinstance(custom, Mapping) or not all(isinstance(name, str) for name in custom):
+        raise TypeError(f"load: custom is a dict of names and classes or functions, not {custom!r:.60}")
+    return custom
 
 
 def load_weights(model: Any, path: Any, strict: bool = True) -> Any:
