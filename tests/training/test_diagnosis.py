@@ -514,6 +514,12 @@ def test_loaders_and_generators_are_judged_by_their_first_batches() -> None:
     assert (bad.kind, bad.place) == ("not finite", "X")
 
 
+def test_balanced_weights_need_all_targets() -> None:
+    for use in (classifier().diagnose, classifier().train):
+        with pytest.raises(SettingError, match="from all targets"):
+            use(lambda: iter([(X, Y)]), class_weight="balanced")
+
+
 def test_only_bad_rows_leave_nothing_to_measure() -> None:
     found = classifier().diagnose(X * numpy.nan, Y)
     assert kinds(found) == ["not finite"]
@@ -521,9 +527,53 @@ def test_only_bad_rows_leave_nothing_to_measure() -> None:
         found.plot()
 
 
-@pytest.mark.parametrize("rows", [1, 2, 3])
-def test_few_rows_are_enough(rows: int) -> None:
-    assert findings((classifier(), X[:rows], Y[:rows])).samples == rows
+@pytest.mark.parametrize("rows", [2, 3, 9])
+def test_few_rows_are_enough_and_say_little(rows: int) -> None:
+    found = findings((classifier(Dense(24), BatchNorm(), nn.ReLU(), Dense(10)), X[:rows], Y[:rows]))
+    assert found.samples == rows
+    assert found.healthy
+
+
+def test_one_row_is_a_batch_of_one() -> None:
+    model = classifier(Dense(24), BatchNorm(), nn.ReLU(), Dense(3))
+    assert kinds(model.diagnose(X[:1], Y[:1])) == ["batch of one"]
+
+
+def test_samples_without_weight_are_left_out() -> None:
+    weight = numpy.where(numpy.arange(300) < 30, 1.0, 0.0)
+    found = classifier().diagnose(X, Y, sample_weight=weight, batch_size=8)
+    assert (kinds(found), found.samples) == ([], 30)
+    found = classifier().diagnose(X, Y, class_weight={0: 0.0, 1: 0.0, 2: 1.0}, batch_size=2)
+    assert kinds(found) == []
+    assert found.samples == 6
+
+
+def test_labels_that_do_not_begin_at_0_are_told_to() -> None:
+    (found,) = classifier(outputs=4).diagnose(X, Y + 1)
+    assert found.measured == {"absent": [0]}
+    assert found.advice.startswith("number the labels from 0 to 2, and end the model with Dense(3)")
+    assert kinds(classifier(outputs=3).diagnose(X, Y)) == []
+
+
+def test_positions_of_a_picture_may_each_have_a_label() -> None:
+    inputs, _ = images()
+    labels = (inputs[:, 0] > 0.25).astype(int)
+    model = classifier(Conv(12, 3, padding="same"), nn.ReLU(), Conv(2, 3, padding="same"))
+    assert kinds(model.diagnose(inputs, labels, sample_weight=numpy.linspace(1, 2, 200))) == []
+    (rare,) = classifier(Conv(2, 1)).diagnose(inputs, inputs[:, 0] > 0.9)
+    assert rare.kind == "label imbalance"
+
+
+def test_several_labels_at_once_are_not_weighed_against_each_other() -> None:
+    model = classifier(Dense(24), nn.ReLU(), Dense(3), loss=BinaryCrossEntropy())
+    assert kinds(model.diagnose(X, X[:, :3] > 1)) == []
+
+
+def test_smoothed_and_weighed_losses_have_their_own_chance() -> None:
+    found = classifier(loss=CategoricalCrossEntropy(label_smoothing=0.2, temperature=2.0)).diagnose(X, Y)
+    assert found.chance == pytest.approx(numpy.log(3))
+    assert classifier(outputs=1, loss=BinaryCrossEntropy()).diagnose(X, Y == 0).chance == pytest.approx(numpy.log(2))
+    assert regression().diagnose(X, X[:, 0]).chance == pytest.approx(X[:, 0].var(), rel=0.05)
 
 
 def test_data_that_make_no_sense_are_refused_as_in_training() -> None:

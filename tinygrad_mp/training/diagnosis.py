@@ -240,17 +240,17 @@ def _of_targets(
         yield from symptoms.of_values(columns)
     elif targets.task in ("binary", "multiclass"):
         number = 2 if targets.task == "binary" else targets.shape[0]
-        counts, plain = numpy.zeros(number), numpy.zeros(number, int)
+        weights, counts = numpy.zeros(number), numpy.zeros(number, int)
         for encoded, weight in data.encoded(targets, batches):
             classes = to_numpy(targets.true_classes(encoded))
-            plain += numpy.bincount(classes.ravel(), minlength=number)
+            counts += numpy.bincount(classes.ravel(), minlength=number)
             each = numpy.ones(len(classes)) if weight is None else weight
             each = numpy.broadcast_to(each.reshape(-1, *[1] * (classes.ndim - 1)), classes.shape)
-            counts += numpy.bincount(classes.ravel(), each.ravel(), minlength=number)
+            weights += numpy.bincount(classes.ravel(), each.ravel(), minlength=number)
         if class_weight is not None:
-            counts = counts * targets.class_weights(class_weight, plain)
+            weights = weights * targets.class_weights(class_weight, counts)
         new = model.targets is None and targets.form != "binary"
-        yield from symptoms.of_labels(counts, targets, complete=new and isinstance(data, _Table))
+        yield from symptoms.of_labels(counts, weights, targets, complete=new and isinstance(data, _Table))
 
 
 # --- data -------------------------------------------------------------------------------------------------------------
@@ -280,8 +280,9 @@ class _Table:
         self, model: Any, targets: Targets | None, batch_size: int, class_weight: Any, findings: list[Finding]
     ) -> list[Batch]:
         """A few, of rows picked at random."""
-        source, size = self.source, len(self.source.rows)
-        index = numpy.random.default_rng(0).permutation(size)[: _BATCHES * batch_size]
+        source, index = self.source, numpy.arange(len(self.source.rows))
+        index = index if source.weight is None else index[source.weight > 0]
+        index = numpy.random.default_rng(0).permutation(index)[: _BATCHES * batch_size]
         if len(index) % batch_size == 1 and len(index) > 1:
             index = index[:-1] if batch_size > 1 else index  # a batch of one that is nobody's wish
         labels, weights = (None, None) if targets is None else (source.labels, None)
@@ -297,7 +298,7 @@ class _Table:
             index=index,
             class_weights=weights,
         )
-        return list(feed)
+        return [batch for batch in feed if _counts(batch)]
 
     def columns(self, batches: Sequence[Batch], placement: Any) -> Iterator[tuple[str, Columns, int]]:
         """The scale of each input."""
@@ -341,7 +342,7 @@ class _Stream:
             arrays = [(one.array, "X") for one in values]
             arrays += [] if batch.targets is None else [(batch.targets.array, "y")]
             bad = [_not_finite(array, place, findings).any() for array, place in arrays if array.dtype.kind == "f"]
-            taken += [] if any(bad) else [batch]
+            taken += [] if any(bad) or not _counts(batch) else [batch]
         return taken
 
     def columns(self, batches: Sequence[Batch], placement: Any) -> Iterator[tuple[str, Columns, int]]:
@@ -363,6 +364,11 @@ class _Stream:
         for batch in batches:
             plain = batch.weight is None or self.source.feed.class_weights is not None  # those are weighed later
             yield batch.targets.array, None if plain else to_numpy(batch.weight.array)
+
+
+def _counts(batch: Batch) -> bool:
+    """Whether a sample of the batch has a weight above 0."""
+    return batch.weight is None or bool(batch.weight.array.any())
 
 
 def _not_finite(array: Any, place: str, findings: list[Finding]) -> Any:

@@ -22,9 +22,10 @@ SATURATED = 0.3  # share of entries
 RATIO = 1e3  # between the gradients of two layers
 STEEP = 100.0  # a gradient's norm over the weights'
 FLAT = 1e-7  # likewise, of all layers
+MANY = 10  # samples, of which not one says something
 RARE = 0.2  # a class's share, over the mean share
 FAR = 4.0  # a column's mean or deviation: numbers in 0..1, or standardised ones, lie far below
-SMALL = 0.1  # a column's deviation
+SMALL = 0.05  # a column's deviation
 OFF_CHANCE = 2.0  # times the loss by chance, and one more
 RATES: dict[str, tuple[float, float]] = {
     "SGD": (1e-5, 5.0), "ASGD": (1e-5, 5.0), "Adam": (1e-6, 0.1), "AdamW": (1e-6, 0.1), "NAdam": (1e-6, 0.1),
@@ -156,21 +157,25 @@ def of_values(columns: Columns) -> Iterator[Finding]:
         yield Finding("warning", "unscaled targets", "y", text, advice, {"mean": mean, "deviation": deviation})
 
 
-def of_labels(counts: Any, targets: Targets, complete: bool) -> Iterator[Finding]:
-    """Classes that are rare, or that are not there. ``counts`` are of samples, or sums of their weights."""
+def of_labels(counts: Any, weights: Any, targets: Targets, complete: bool) -> Iterator[Finding]:
+    """Classes that are rare, or that are not there.
+
+    ``counts`` are of samples, ``weights`` the sums of theirs. ``complete``: these are all the data there are.
+    """
     present = counts > 0
     names = numpy.arange(len(counts)) if targets.classes_ is None else targets.classes_
-    if complete and present.sum() < len(counts):
-        absent = names[~present].tolist()
-        text = f"the model has an output for each of {len(counts)} labels, and y has {int(present.sum())} of them"
+    if complete and present.sum() < len(counts) and counts.sum() >= MANY * len(counts):
+        absent, number = names[~present].tolist(), int(present.sum())
+        text = f"the model has an output for each of {len(counts)} labels, and y has {number} of them"
         text += f": there is no {', '.join(map(repr, absent[:8]))}{', ...' if len(absent) > 8 else ''}"
-        number = int(numpy.flatnonzero(present).max()) + 1 if present.any() else 0
-        advice = f"end the model with Dense({number}), or give data with all labels"
+        renumber = "" if present[:number].all() else f"number the labels from 0 to {number - 1}, and "
+        advice = f"{renumber}end the model with Dense({number}); or give data with all labels"
         yield Finding("warning", "labels and outputs", "y", text, advice, {"absent": absent})
-    shares = counts[present] / counts.sum() if present.any() else counts[present]
-    if len(shares) == 1 and not (complete and len(counts) > 1):
+    if present.sum() == 1 and len(counts) > 1 and counts.sum() > 1:
         text = f"all targets are {names[present][0]!s}: there is nothing to tell apart"
-        yield Finding("error", "label imbalance", "y", text, "give data with other labels too", {"shares": shares})
+        yield Finding("error", "label imbalance", "y", text, "give data with other labels too", {"shares": [1.0]})
+    counts, present = weights, weights > 0
+    shares = counts[present] / counts.sum() if present.any() else counts[present]
     if len(shares) > 1 and shares.min() * len(shares) < RARE:
         rare, common = (names[present][place(shares)] for place in (numpy.argmin, numpy.argmax))
         text = f"label {rare!s} has {shares.min():.2%} of the weight, label {common!s} {shares.max():.2%}"
@@ -269,7 +274,7 @@ def of_run(seen: Examination) -> Iterator[Finding]:
 def _of_activations(seen: Examination) -> Iterator[Finding]:
     for one in seen.activations.values():
         measured = {"dead": one.dead, "units": one.units, "share": one.dead / max(one.units, 1)}
-        if one.dead > DEAD * one.units:
+        if one.dead > DEAD * one.units and seen.samples >= MANY:
             every = one.dead == one.units
             text = f"{one.dead} of {one.units} units give 0 for all {seen.samples} samples: no gradient gets through"
             advice = "a smaller learning rate, scaled inputs, BatchNorm before, or LeakyReLU; then train anew"

@@ -138,6 +138,11 @@ class Targets:
         if isinstance(given, str):
             if given != "balanced":
                 raise SettingError(f'class_weight must be "balanced", a dict or a list, not {given!r}')
+            if counts is None:
+                raise SettingError(
+                    'class_weight="balanced" is found from all targets, one a row, and these are batches or positions',
+                    fix="give the weights: {label: weight}",
+                )
             present = counts > 0
             return numpy.where(present, counts.sum() / (present.sum() * numpy.maximum(counts, 1)), 0.0)
         weights = numpy.ones(number)
