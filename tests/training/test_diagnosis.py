@@ -469,6 +469,37 @@ def test_gates_may_be_closed() -> None:
     assert with_bias(model, 20, place=1).diagnose(X, Y).of("saturated") == []
 
 
+def test_a_trained_model_may_be_sure_of_its_outputs() -> None:
+    model = classifier(Dense(1), nn.Sigmoid(), loss=nn.BCELoss()).build(6)
+    with tg.no_grad():
+        model[0].weight.copy_(tg.tensor([[100.0, 0, 0, 0, 0, 0]]))
+    assert kinds(model.diagnose(X, X[:, 0] > 0)) == []
+    assert model.diagnose(X, X[:, 0] > 0).activations == []
+
+
+def test_a_unit_that_one_sample_wakes_is_not_dead() -> None:
+    model = with_bias(classifier(), -1e6)
+    inputs = X.copy()
+    inputs[123] *= 1e8
+    found = model.diagnose(inputs, Y, batch_size=100)
+    first = model[0].weight.detach().numpy() @ inputs[123] > 1e6
+    assert 0 < found.activations[0].dead == (~first).sum() < 24
+
+
+def test_columns_that_are_rarely_anything_may_be_small() -> None:
+    rare = numpy.where(numpy.arange(300) % 20 == 0, 0.2, 0.0)[:, None]
+    assert kinds(classifier().diagnose(numpy.concatenate([X, rare], axis=1), Y)) == []
+
+
+def test_a_last_layer_that_starts_small_is_no_ailment() -> None:
+    model = classifier().build(6)
+    with tg.no_grad():
+        model[2].weight.mul_(0.005)
+    layers = model.diagnose(X, Y).layers
+    assert layers[0].ratio < layers[1].ratio / 1000
+    assert kinds(model.diagnose(X, Y)) == []
+
+
 def test_units_are_channels_behind_convolutions_and_the_last_axis_behind_dense_layers() -> None:
     inputs, targets = images()
     model = classifier(Conv(5, 3), nn.ReLU(), GlobalAveragePool(), Dense(4))
@@ -604,6 +635,8 @@ class Counting(nn.Module):
     def forward(self, x: Any) -> Any:
         self.calls += 1
         self.seen.append(1)
+        setattr(self, f"call_{self.calls}", x)
+        self.embedding.weight.data = self.embedding.weight.data * 0.5
         self.mean = self.mean * 0.9 + x.detach().mean(dim=0)
         random.random(), numpy.random.rand(), tg.rand(2)
         if self.fails:
