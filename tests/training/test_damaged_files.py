@@ -1,4 +1,4 @@
-"""Files of models that are damaged, hostile or something else are refused; an old file stays until a new one is whole."""
+"""Files of models that are damaged, hostile or something else are refused; an old file stays until the new is whole."""
 
 from __future__ import annotations
 

@@ -81,11 +81,18 @@ class Arguments:
         self.args, self.kwargs = args, kwargs or {}
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Arguments:
+        if self._are_plain():
+            return self
         return self._mapped(lambda value: _deepcopied(value, memo))
 
     def __reduce__(self) -> Any:
-        safe = self._mapped(_picklable)
+        if self is _NOTHING:
+            return "_NOTHING"
+        safe = self if self._are_plain() else self._mapped(_picklable)
         return Arguments, (safe.args, safe.kwargs)
+
+    def _are_plain(self) -> bool:
+        return all(type(one) in _PLAIN for one in (*self.args, *self.kwargs.values()))
 
     def _mapped(self, function: Any) -> Arguments:
         return Arguments(tuple(map(function, self.args)), {name: function(one) for name, one in self.kwargs.items()})
