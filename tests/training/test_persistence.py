@@ -33,7 +33,7 @@ from tinygrad_mp import (
     nn,
     optim,
 )
-from tinygrad_mp.errors import DataFormatError, TinygradError
+from tinygrad_mp.errors import DataFormatError, TinygradError, UnsupportedError
 from tinygrad_mp.training import BatchNorm, callbacks, metrics, names, register
 from tinygrad_mp.training.summary import summary
 
@@ -213,6 +213,34 @@ def test_an_optimizer_of_several_groups_comes_back() -> None:
     for one in (model, found):
         one.train(X, LABELS, epochs=1, verbose=0)
     assert weights(found) == weights(model)
+
+
+class Signs(optim.Optimizer):
+    """An optimizer of a user's."""
+
+    def __init__(self, params: Any, lr: float = 0.1, *, decay: float) -> None:
+        super().__init__(params, {"lr": lr, "decay": decay})
+
+    def update(self, parameter: Any, g: Any, group: Any) -> None:
+        parameter.array[...] -= group["lr"] * np.sign(g)
+        group["lr"] *= group["decay"]
+
+
+class Forgetful(Signs):
+    def __init__(self, params: Any, width: int) -> None:
+        super().__init__(params, decay=0.5)
+
+
+def test_an_optimizer_of_a_users_comes_back_if_its_defaults_say_all() -> None:
+    model = trained(optimizer=Signs(lr=0.01, decay=0.9))  # type: ignore[call-arg]
+    found = again(model, custom={"Signs": Signs})
+    assert found.optimizer.param_groups[0]["lr"] < 0.01
+    for one in (model, found):
+        one.train(X, LABELS, epochs=1, verbose=0)
+    assert weights(found) == weights(model)
+    model.optimizer = Forgetful(model.parameters(), 3)
+    with pytest.raises(UnsupportedError, match=r"(?s)a Forgetful cannot be made again.*'width'.*fix: let Forgetful"):
+        written(model)
 
 
 def test_weights_alone_make_a_smaller_file() -> None:

@@ -239,9 +239,16 @@ class Writer:
 
 def unbound_of(optimizer: Optimizer) -> Unbound:
     """An optimizer without its parameters: the class, and the settings of groups that bring none of their own."""
-    known = inspect.signature(type(optimizer).__init__).parameters
-    settings = {name: value for name, value in optimizer.defaults.items() if name in known}
-    return Unbound(type(optimizer), {name: one for name, one in settings.items() if one is not required})
+    kind = type(optimizer)
+    known = inspect.signature(kind.__init__).parameters
+    given = {name: one for name, one in optimizer.defaults.items() if name in known and one is not required}
+    try:
+        return Unbound(kind, given)
+    except TypeError as error:
+        raise UnsupportedError(
+            f"save: a {kind.__name__} cannot be made again from its defaults: {error}",
+            fix=f"let {kind.__name__}.__init__ put all its settings into the defaults it passes to Optimizer.__init__",
+        ) from error
 
 
 def _goes_by_place(parameter: inspect.Parameter) -> bool:
