@@ -26,7 +26,7 @@ MANY = 10  # samples, of which not one says something
 RARE = 0.2  # a class's share, over the mean share
 FAR = 4.0  # a column's mean or deviation: numbers in 0..1, or standardised ones, lie far below
 SMALL = 0.05  # a column's deviation
-OFF_CHANCE = 2.0  # times the loss by chance, and one more
+OFF_CHANCE = 2.0  # times the loss by chance, and two more: unequal data and few inputs start above it
 RATES: dict[str, tuple[float, float]] = {
     "SGD": (1e-5, 5.0), "ASGD": (1e-5, 5.0), "Adam": (1e-6, 0.1), "AdamW": (1e-6, 0.1), "NAdam": (1e-6, 0.1),
     "RAdam": (1e-6, 0.1), "Adamax": (1e-6, 0.2), "SparseAdam": (1e-6, 0.1), "RMSprop": (1e-6, 0.1),
@@ -363,7 +363,7 @@ def _of_outputs(seen: Examination) -> Iterator[Finding]:
         yield Finding("error", "constant outputs", "outputs", text, advice, {"deviation": spread, "size": size})
     elif seen.predicted is not None and _is_trained(seen.model):
         yield from _of_one_class(seen)
-    limit = OFF_CHANCE * seen.chance + 1 if seen.model.loss.kind != "values" else 10 * seen.chance + 1e-12
+    limit = OFF_CHANCE * seen.chance + 2 if seen.model.loss.kind != "values" else 10 * seen.chance + 1e-12
     if seen.loss > limit:
         text = f"the loss is {seen.loss:.3g}; outputs that know nothing would give {seen.chance:.3g}"
         advice = (
