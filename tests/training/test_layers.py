@@ -501,3 +501,9 @@ def test_a_network_of_all_layers_trains() -> None:
         loss.backward()
         optimizer.step()
     assert float(loss.detach()) < 0.3
+
+
+def test_the_functions_of_init_start_weights() -> None:
+    layer = L.Dense(300, initialization=nn.init.xavier_uniform_, bias_initialization=nn.init.ones_).build((2, 500))
+    bound = (6 / 800) ** 0.5
+    assert bound * 0.99 < float(abs(layer.weight.detach().numpy()).max()) <= bound

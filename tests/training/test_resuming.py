@@ -8,13 +8,14 @@ from typing import Any
 
 import pytest
 
-from tests.training.saved import LABELS, NUMBERS, X, again, classifier, weights
+from tests.training.saved import LABELS, NUMBERS, X, again, classifier, trained, weights
 from tinygrad_mp import (
     Dense,
     Dropout,
     Model,
     optim,
 )
+from tinygrad_mp.errors import SettingError
 from tinygrad_mp.optim import lr_scheduler
 from tinygrad_mp.training import callbacks
 
@@ -112,3 +113,14 @@ def test_a_finished_training_is_resumed_from_its_file_and_gets_longer(tmp_path: 
     found = again(model)
     found.train(X, LABELS, epochs=5, resume=True, **options)
     assert weights(found) == weights(whole)
+
+
+def test_weights_from_a_file_can_be_evaluated_at_once(tmp_path: Path) -> None:
+    model = trained()
+    model.save(tmp_path / "model")
+    other = classifier()
+    other.load_weights(tmp_path / "model")
+    other.classes_ = model.classes_
+    assert other.evaluate(X, LABELS) == model.evaluate(X, LABELS)
+    with pytest.raises(SettingError, match="no weights yet"):
+        classifier().evaluate(X, LABELS)

@@ -92,9 +92,9 @@ def evaluate(model: Any, X: Any, y: Any, sample_weight: Any, batch_size: int) ->
     a_size("evaluate", "batch_size", batch_size)
     options = {"sample_weight": sample_weight, "batch_size": batch_size, "steps_per_epoch": None, "shuffle": False}
     source = stream_source(X, y, options) if is_stream(X) else _arrays(X, y, options)
-    if model.output_shape is None:
-        raise SettingError("evaluate: the model was not built", fix="train, load or build it first")
-    source.expect_fit(model)
+    if not model.built:
+        model.expect_parameters("train, load or build the model first")
+    build(model, source)
     targets = Targets.of(model.expect_loss().kind, source.labels, model.output_shape, known_labels(model))
     return session.evaluate(model, source.whole(model, targets, batch_size))
 

@@ -189,7 +189,7 @@ class Model(nn.Module):
         try:
             with drawing_from(self.generator.stream):
                 initialize(self, _first_rows(inputs), self.generator)
-                self._expect_parameters(
+                self.expect_parameters(
                     "forward does not reach it in evaluation mode: build it, layer.build(input_shape), or take it out"
                 )
                 with no_grad(), evaluating(self):
@@ -377,7 +377,7 @@ class Model(nn.Module):
             return _written([finish(outputs) for outputs in self._outputs(stream)], out)
         rows = Rows(X)
         if self.sample_shapes is None:
-            self._expect_parameters("train, load or build the model first")
+            self.expect_parameters("train, load or build the model first")
         else:
             rows.expect_samples(self.sample_shapes)
         feed = ArrayFeed(rows, None, None, self.placement(), batch_size)
@@ -405,7 +405,7 @@ class Model(nn.Module):
         part = finish(numpy.zeros((1, *self.output_shape), self.placement().dtype))[:0]
         return part if out is None else out
 
-    def _expect_parameters(self, fix: str) -> None:
+    def expect_parameters(self, fix: str) -> None:
         """Raise SettingError if a layer has none yet."""
         for name, module in self.named_modules():
             if name and getattr(module, "built", True) is False:

@@ -33,7 +33,8 @@ class Dense(Weighted, nn.Linear):
     initialization : str or callable, default "auto"
         Of the weight: ``"auto"`` (a ``Model`` chooses by the activation that follows; on its own, Glorot normal),
         ``"he_normal"``, ``"he_uniform"``, ``"glorot_normal"``, ``"glorot_uniform"``, ``"lecun_normal"``,
-        ``"lecun_uniform"``, ``"orthogonal"``, ``"zeros"``, or ``f(tensor, generator)``, which fills the tensor.
+        ``"lecun_uniform"``, ``"orthogonal"``, ``"zeros"``, or ``f(tensor, generator=...)``, which fills the tensor, as
+        those of ``nn.init``.
     bias_initialization : "zeros", float or callable, default "zeros"
 
     Shapes

@@ -5,13 +5,14 @@ from __future__ import annotations
 import difflib
 import math
 from collections.abc import Callable
+from inspect import signature
 from typing import Any, NamedTuple, TypeAlias
 
 from tinygrad_mp.errors import SettingError
 from tinygrad_mp.nn import init
 
 Setting: TypeAlias = str | Callable[..., Any]
-"""A name of :data:`NAMES`, or ``f(tensor, generator)``, which fills the tensor in place."""
+"""A name of :data:`NAMES`, or ``f(tensor, generator=...)``, which fills the tensor, as those of ``nn.init``."""
 
 _FAMILIES = {"he": "He", "glorot": "Glorot", "lecun": "LeCun"}
 NAMES = (
@@ -60,7 +61,7 @@ def check_setting(layer: str, setting: Any) -> Setting:
     if callable(setting) or setting in NAMES:
         return setting  # type: ignore[no-any-return]
     near = difflib.get_close_matches(str(setting).lower().replace(" ", "_"), NAMES, 1, 0.4)
-    hint = f"did you mean {near[0]!r}? Known are" if near else "use a function of (tensor, generator), or one of"
+    hint = f"did you mean {near[0]!r}? Known are" if near else "use a function such as those of nn.init, or one of"
     raise SettingError(f"{layer}: unknown initialization {setting!r}", fix=f"{hint} {', '.join(NAMES)}")
 
 
@@ -93,7 +94,7 @@ def fans(shape: tuple[int, ...], groups: int = 1) -> tuple[int, int]:
 def start_weight(weight: Any, setting: Setting, choice: Choice, groups: int, generator: Any) -> Initialization:
     """Fill a weight as ``setting`` says, where ``"auto"`` is what ``choice`` says, and record it."""
     if callable(setting):
-        setting(weight, generator)
+        _fill(setting, weight, generator)
         return Initialization(getattr(setting, "__name__", type(setting).__name__), "asked for")
     if setting == "zeros":
         init.zeros_(weight)
@@ -114,16 +115,22 @@ def start_weight(weight: Any, setting: Setting, choice: Choice, groups: int, gen
 
 
 def check_bias_setting(layer: str, setting: Any) -> Any:
-    """``setting``, if a bias can start so: ``"zeros"``, a number, or ``f(tensor, generator)``."""
+    """``setting``, if a bias can start so: ``"zeros"``, a number, or ``f(tensor, generator=...)``."""
     if callable(setting) or setting == "zeros" or (isinstance(setting, (int, float)) and math.isfinite(setting)):
         return setting
-    fix = 'use "zeros", a number, or a function of (tensor, generator)'
+    fix = 'use "zeros", a number, or a function such as those of nn.init'
     raise SettingError(f"{layer}: unknown bias_initialization {setting!r}", fix=fix)
 
 
 def start_bias(bias: Any, setting: Any, generator: Any) -> None:
     """Fill a bias as ``setting`` says."""
     if callable(setting):
-        setting(bias, generator)
+        _fill(setting, bias, generator)
     else:
         init.constant_(bias, 0 if setting == "zeros" else setting)
+
+
+def _fill(function: Any, tensor: Any, generator: Any) -> None:
+    """Let a user's function fill a tensor, from the generator if it takes one."""
+    options = {"generator": generator} if "generator" in signature(function).parameters else {}
+    function(tensor, **options)
