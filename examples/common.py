@@ -1,10 +1,15 @@
-"""What the examples have in common: options, progress, pictures, and the text that two of them learn."""
+"""What the examples have in common: options, progress, pictures, measuring, and the text that two of them learn."""
 
 import argparse
+import contextlib
+import gc
 import importlib
 import inspect
 import math
 import sys
+import time
+import tracemalloc
+import warnings
 from collections import defaultdict
 from pathlib import Path
 
@@ -12,6 +17,7 @@ import numpy
 from tqdm import tqdm
 
 import tinygrad_mp as tg
+from tinygrad_mp.data import digits, fashion_mnist
 
 IN_A_NOTEBOOK = "ipykernel" in sys.modules
 
@@ -96,6 +102,46 @@ class Progress:
         return True
 
 
+def add_fashion_options(parser):
+    """--data, where Fashion-MNIST is, and --limit."""
+    parser.add_argument(
+        "--data",
+        type=Path,
+        default=Path("/usr/share/datasets/fashion-mnist"),
+        metavar="DIR",
+        help="where the four IDX files of Fashion-MNIST are (default %(default)s)",
+    )
+    parser.add_argument(
+        "--limit", type=at_least_one, metavar="N", help="use the first N images only, to train and to test"
+    )
+
+
+def load_fashion(options):
+    """Images (n, 1, 28, 28) and labels (n,) to learn from, the same to test on, and the names of the classes.
+
+    With --quick they are the digits of the package, at that size. Without the data the program ends, and says why.
+    """
+    found = []
+    try:
+        for split in ("train", "test"):
+            images, labels = _enlarged_digits(split) if options.quick else fashion_mnist(options.data, split)
+            found += [images[: options.limit, None], labels[: options.limit]]
+    except (tg.MissingDataError, tg.DataFormatError) as error:
+        sys.exit(
+            f"{error.problem}\n{error.fix}, with --data DIR.\n"
+            "Or see the network learn the digits that come with the package: add --quick."
+        )
+    clothes = ["T-shirt", "trousers", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "boot"]
+    return *found, [str(digit) for digit in range(10)] if options.quick else clothes
+
+
+def _enlarged_digits(split):
+    """The digits of the package at the size of Fashion-MNIST: each pixel three wide and high, in a margin of two."""
+    images, labels = digits(split)
+    images = images.repeat(3, axis=1).repeat(3, axis=2)
+    return numpy.pad(images, ((0, 0), (2, 2), (2, 2))), labels
+
+
 def predictions(model, images):
     """The class that the model sees in each image, in evaluation mode."""
     model.eval()
@@ -119,6 +165,11 @@ def save_picture(path, draw, size=(7, 4)):
     draw(figure)
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=120)
+    show_picture(path)
+
+
+def show_picture(path):
+    """Say where the picture is; a notebook shows it."""
     print(f"picture: {path}")
     if IN_A_NOTEBOOK:
         from IPython.display import Image, display
@@ -136,19 +187,82 @@ def draw_history(axes, figures, every, label, color="C0"):
 
 
 def draw_learning(figure, losses, every, model, images, labels, names):
-    """Left the loss of a classifier, right the first dozen of the square images that it misreads."""
+    """Left the loss of a classifier, right images that it misreads."""
     left, right = figure.subfigures(1, 2)
     axes = left.add_subplot(xlabel="step", ylabel="cross-entropy", title="Loss on the training batches", yscale="log")
     draw_history(axes, losses, every, "mean of an epoch")
     axes.legend()
-    found, side = predictions(model, images), math.isqrt(images[0].numel())
-    misread = (found != labels).nonzero().flatten().tolist()
-    right.suptitle(f"{len(misread)} of {len(images)} test images are misread")
+    found = predictions(model, images)
+    draw_misread(right, images, [names[n] for n in labels], [names[n] for n in found])
+
+
+def draw_misread(figure, images, names, found):
+    """The first dozen of the square images whose names were not found."""
+    misread = [n for n, name in enumerate(names) if found[n] != name]
+    side = math.isqrt(math.prod(images[0].shape))
+    figure.suptitle(f"{len(misread)} of {len(images)} test images are misread")
     for place, n in enumerate(misread[:12]):
-        axes = right.add_subplot(3, 4, place + 1)
+        axes = figure.add_subplot(3, 4, place + 1)
         axes.imshow(images[n].reshape(side, side), cmap="gray_r")
-        axes.set_title(f"{names[labels[n]]}, read as {names[found[n]]}", fontsize=7)
+        axes.set_title(f"{names[n]}, read as {found[n]}", fontsize=7)
         axes.axis("off")
+
+
+@contextlib.contextmanager
+def until_ctrl_c(model, options):
+    """Ctrl-C ends the training in this block, not the program: the rest goes on with the best epoch, and as many."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        options.epochs = len(model.history or ())
+        if not options.epochs:
+            sys.exit("stopped in the first epoch: nothing has been learnt")
+
+
+def peak_memory(learn):
+    """The most that Python and NumPy took at a time while ``learn()`` ran, in bytes, by tracemalloc."""
+    gc.collect()
+    tracemalloc.start()  # it makes what it watches slower: take times without it
+    try:
+        learn()
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+def scikit_learn_is_there():
+    """Whether scikit-learn can be compared with; says so where it cannot."""
+    try:
+        import sklearn  # noqa: F401
+    except ImportError:
+        print(
+            'no comparison: scikit-learn is not installed; the extra "sklearn" brings it (pip install -e ".[sklearn]")'
+        )
+        return False
+    return True
+
+
+def fit(estimator, inputs, targets):
+    """Train one of scikit-learn's networks; how many seconds that takes, and the peak memory of its first epoch."""
+    from sklearn.base import clone
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # it warns that it has not converged when the epochs are over
+        memory = peak_memory(lambda: clone(estimator).set_params(max_iter=1).fit(inputs, targets))
+        begun = time.perf_counter()
+        estimator.fit(inputs, targets)
+    return time.perf_counter() - begun, memory
+
+
+def print_comparison(what, rows):
+    """A table with a line for each of ``(name, score, seconds, bytes)``; ``what`` the scores are, as text."""
+    lines = [(name, score, f"{seconds:.1f} s", f"{size / 1e6:.1f} MB") for name, score, seconds, size in rows]
+    lines = [("", what, "time", "peak memory"), *lines]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    for name, *figures in lines:
+        cells = (figure.rjust(width) for figure, width in zip(figures, widths[1:], strict=True))
+        print("  ".join([name.ljust(widths[0]), *cells]))
+    print("peak memory: what Python and NumPy take while the first epoch is learnt, besides the data (tracemalloc)")
 
 
 def mosaic(images, columns):

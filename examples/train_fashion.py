@@ -12,15 +12,10 @@
 # Jupytext, or run its cells in an editor that knows `# %%`.
 
 # %%
-import sys
-from pathlib import Path
-
-import numpy
-from common import Options, Progress, accuracy, at_least_one, draw_learning, save_picture
+from common import Options, Progress, accuracy, add_fashion_options, draw_learning, load_fashion, save_picture
 
 import tinygrad_mp as tg
 from tinygrad_mp import nn, optim
-from tinygrad_mp.data import digits, fashion_mnist
 from tinygrad_mp.nn import functional as F
 from tinygrad_mp.utils.data import DataLoader, TensorDataset
 
@@ -29,14 +24,7 @@ from tinygrad_mp.utils.data import DataLoader, TensorDataset
 
 # %%
 parser = Options("Train a convolutional network on Fashion-MNIST.", epochs=3, quick=2, output="train_fashion.png")
-parser.add_argument(
-    "--data",
-    type=Path,
-    default=Path("/usr/share/datasets/fashion-mnist"),
-    metavar="DIR",
-    help="where the four IDX files of Fashion-MNIST are (default %(default)s)",
-)
-parser.add_argument("--limit", type=at_least_one, metavar="N", help="use the first N images only, to train and to test")
+add_fashion_options(parser)
 options = parser.parse()
 tg.manual_seed(options.seed)
 
@@ -45,30 +33,9 @@ tg.manual_seed(options.seed)
 #
 # Pixels are between 0 and 1. An image has one channel: its shape is 1x28x28.
 
-
 # %%
-def enlarged_digits(split):
-    """The digits of the package at the size of Fashion-MNIST: each pixel three wide and high, in a margin of two."""
-    images, labels = digits(split)
-    images = images.repeat(3, axis=1).repeat(3, axis=2)
-    return numpy.pad(images, ((0, 0), (2, 2), (2, 2))), labels
-
-
-def load(split):
-    """Images (n, 1, 28, 28) and labels (n,) as tensors."""
-    images, labels = enlarged_digits(split) if options.quick else fashion_mnist(options.data, split)
-    chosen = slice(options.limit)
-    return tg.from_numpy(images[chosen, None]), tg.from_numpy(labels[chosen])
-
-
-try:
-    train_images, train_labels = load("train")
-    test_images, test_labels = load("test")
-except (tg.MissingDataError, tg.DataFormatError) as error:
-    sys.exit(
-        f"{error.problem}\n{error.fix}, with --data DIR.\n"
-        "Or see the network learn the digits that come with the package: add --quick."
-    )
+*arrays, names = load_fashion(options)
+train_images, train_labels, test_images, test_labels = map(tg.from_numpy, arrays)
 print(f"{len(train_images)} images to learn from, {len(test_images)} to test on; seed {options.seed}")
 
 # %% [markdown]
@@ -143,8 +110,6 @@ print(f"test accuracy: {accuracy(model, test_images, test_labels):.2f} %")
 
 
 def draw(figure):
-    clothes = ["T-shirt", "trousers", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "boot"]
-    names = [str(digit) for digit in range(10)] if options.quick else clothes
     draw_learning(figure, progress.history["loss"], steps, model, test_images, test_labels, names)
 
 

@@ -27,6 +27,22 @@ def run(name, *arguments, cwd, env=None):
     )
 
 
+def model_epochs(finished):
+    """The figures of each epoch that a Model's progress tells: a list of dicts."""
+    lines = re.findall(r"^epoch +\d+/\d+  (.*)  \d+\.\d s$", finished.stdout, re.MULTILINE)
+    return [{name: float(figure) for name, figure in map(str.split, line.split("  "))} for line in lines]
+
+
+def comparison(finished, what):
+    """The tables whose scores are ``what``: the score of each line, by its name."""
+    assert finished.returncode == 0, finished.stderr
+    heading = re.escape(what)
+    table = re.search(rf"^ +{heading} +time +peak memory\n((?:.* MB\n)+)", finished.stdout, re.MULTILINE)
+    assert table is not None, finished.stdout
+    line = re.compile(r"^(.*?)  +(-?\d+\.\d+)(?: %)?  +\d+\.\d s  +\d+\.\d MB$", re.MULTILINE)
+    return {name: float(score) for name, score in line.findall(table[1])}
+
+
 def final_accuracy(finished):
     """The last figure that a classifier prints."""
     assert finished.returncode == 0, finished.stderr
