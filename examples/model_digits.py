@@ -68,6 +68,13 @@ with until_ctrl_c(model, options):
 print(f"best epoch: {model.history.best_epoch} of {len(model.history)}")
 
 # %% [markdown]
+# What could be wrong with it? `diagnose` looks for units that are dead, gradients that vanish or explode, inputs and
+# labels that are hard to learn from, and says what to do.
+
+# %%
+print(model.diagnose(train_images, train_labels))
+
+# %% [markdown]
 # ## Result
 
 # %%

@@ -63,7 +63,7 @@ def test_levels_show_nothing_or_a_line_an_epoch(loop: Any) -> None:
         assert text.isprintable() or set(text) - set("\n") <= set(map(chr, range(32, 127)))
         assert len(lines) == 2
         assert all(LINE.fullmatch(line) for line in lines)
-        assert lines[0].startswith("epoch 1/2  loss 0.5  val_loss 0.25  ")
+        assert lines[0].startswith("epoch 1/2  loss 0.5000  val_loss 0.2500  ")
 
 
 @pytest.mark.parametrize("verbose", [1, 2])

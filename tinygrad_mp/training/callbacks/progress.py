@@ -137,4 +137,4 @@ def _is_number(name: str, value: Any) -> bool:
 
 
 def _number(value: float) -> str:
-    return f"{value:.4g}"
+    return str(value) if isinstance(value, int) else f"{value:#.4g}"  # with its zeros, so that lines stay in columns
