@@ -77,6 +77,35 @@ def test_rows_trained_on_are_not_held_out_by_time_later():
     assert out.tolist() == [7]
 
 
+def test_rows_that_were_held_out_by_time_stay_so_when_more_follow():
+    X, split = rows(30), Split()
+    divide(X[:10], split=split, shuffle=False)
+    train, out, _ = divide(X, split=split, shuffle=False)
+    assert out.tolist() == [8, 9, *range(24, 30)]
+    assert not set(train) & set(out)
+    assert not np.isin(split.trained, split.held_out).any()
+
+
+def test_rows_that_were_trained_on_without_evaluation_are_not_held_out_later():
+    X, split = rows(30), Split()
+    split.remember(Rows(X[:20]))
+    _, out, _ = divide(X, split=split, fraction=0.5)
+    assert len(out) == 5
+    assert out.min() >= 20
+    split.remember(Rows(X))
+    train, out, how = divide(X, split=split)
+    assert (len(train), len(out)) == (30, 0)
+    assert how == "as earlier trainings of this model used all rows"
+
+
+def test_rows_are_known_again_in_any_dtype():
+    X = rows(50).astype(np.float64)
+    whole = np.arange(50)[:, None] * np.ones(3, np.uint8)
+    for one, others in ((X, (X.astype(np.float32), X.tolist())), (whole, (whole.astype(np.float32), whole + 0.0))):
+        for other in others:
+            assert (digests(Rows(one)) == digests(Rows(other))).all()
+
+
 def test_equal_rows_stay_on_one_side():
     X = np.repeat(rows(50), 2, axis=0)
     train, out, _ = divide(X)

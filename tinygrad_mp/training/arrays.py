@@ -50,18 +50,20 @@ class Rows:
     def __len__(self) -> int:
         return len(self.arrays[0])
 
-    @property
-    def sample_shapes(self) -> list[tuple[int, ...]]:
-        """The shape of one sample, for each input."""
-        return [tuple(array.shape[1:]) for array in self.arrays]
-
     def expect_finite(self) -> None:
         """Raise SettingError at the first NaN or infinity, which would spoil every weight."""
         for array in self.arrays:
             expect_finite(array, self.what)
 
-    def expect_samples(self, shapes: Sequence[tuple[int, ...]]) -> None:
-        """Raise ShapeError unless samples have these shapes, those that the model was built for."""
+    def expect_samples(self, shapes: Sequence[tuple[int, ...]] | dict[str, tuple[int, ...]]) -> None:
+        """Raise ShapeError unless samples have these shapes, those that the model was built for, perhaps by name."""
+        if isinstance(shapes, dict):
+            if set(shapes) != set(self.names or ()):
+                raise ShapeError(
+                    f"{self.what}: the model has the inputs {', '.join(shapes)}",
+                    fix="give a dict with an array for each of these names",
+                )
+            shapes = [shapes[name] for name in self.names or ()]
         if len(shapes) != len(self.arrays):
             raise ShapeError(
                 f"{self.what}: the model has {len(shapes)} inputs, {len(self.arrays)} are given",
@@ -93,14 +95,20 @@ def numbers(given: Any, what: str) -> Any:
         try:
             array = numpy.asarray(given)
         except ValueError as error:
-            raise ShapeError(f"{what} is no table: {error}", fix="give rows of one length") from None
+            raise ShapeError(
+                f"{what} is no table: {error}",
+                fix="give rows of one length; batches come from a DataLoader, or a function that makes a generator",
+            ) from None
     if array.dtype.kind not in "biuf":
         raise DTypeError(
             f"{what} has dtype {array.dtype}: a network computes with numbers",
-            fix="turn categories into indices for an Embedding, or into one-hot columns",
+            fix="turn categories into indices for an Embedding, or into one-hot columns"
+            + (f"; numbers by {what}.astype(float)" if array.dtype == object else ""),
         )
     if array.ndim == 0:
         raise ShapeError(f"{what} is one number: an axis of samples is wanted", fix=f"give [{what}]")
+    if 0 in array.shape[1:]:
+        raise ShapeError(f"{what} has shape {array.shape}: the samples have no entries")
     return array
 
 

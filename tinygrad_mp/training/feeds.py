@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy
 
 from tinygrad_mp.backend import array_on, to_numpy
-from tinygrad_mp.errors import SettingError, ShapeError
+from tinygrad_mp.errors import DTypeError, SettingError, ShapeError
 from tinygrad_mp.random import Generator, get_rng_state, randperm, set_rng_state
 from tinygrad_mp.tape import wrap
 from tinygrad_mp.tensor import Tensor
@@ -76,6 +76,8 @@ class ArrayFeed:
     generator : Generator, optional
         Shuffles them anew at every pass.
     class_weights : array (classes,), optional
+    least : int, default 1
+        A last batch of fewer rows joins the one before.
     """
 
     def __init__(
@@ -90,22 +92,26 @@ class ArrayFeed:
         index: Any = None,
         generator: Generator | None = None,
         class_weights: Any = None,
+        least: int = 1,
     ) -> None:
         self.rows, self.y, self.targets, self.placement = rows, y, targets, placement
         self.batch_size, self.weight, self.index, self.generator = batch_size, weight, index, generator
-        self.class_weights = class_weights
+        self.class_weights, self.least = class_weights, min(least, batch_size)
         self.size = len(rows) if index is None else len(index)
 
     def __len__(self) -> int:
-        return -(-self.size // self.batch_size)
+        whole, rest = divmod(self.size, self.batch_size)
+        return whole + (rest >= self.least or (rest > 0 and not whole))
 
     def __iter__(self) -> Iterator[Batch]:
         order = self.index
         if self.generator is not None:
             shuffled = randperm(self.size, generator=self.generator).array
             order = shuffled if order is None else order[shuffled]
-        for start in range(0, self.size, self.batch_size):
-            stop = min(start + self.batch_size, self.size)
+        count = len(self)
+        for number in range(count):
+            start = number * self.batch_size
+            stop = start + self.batch_size if number < count - 1 else self.size
             yield self.batch(slice(start, stop) if order is None else order[start:stop], stop - start)
 
     def known_length(self) -> int:
@@ -199,9 +205,13 @@ class StreamFeed:
         return parts(item)
 
     def __iter__(self) -> Iterator[Batch]:
-        items = self._start()
+        items, item = self._start(), None
         for item in items if self.steps is None else islice(items, self.steps):
             yield self.batch(*parts(item))
+        if item is None and not self.once:
+            raise SettingError(
+                "a pass over the data gave no batches", fix="a function must make a new iterator at every call"
+            )
 
     def batch(self, x: Any, y: Any, weight: Any) -> Batch:
         """A batch as the user gave it, ready for the model."""
@@ -210,11 +220,15 @@ class StreamFeed:
             raise RuntimeError("a StreamFeed needs a placement before it gives batches")
         rows = Rows(x, "x")
         inputs = placement.inputs(rows, slice(None))
-        if y is None or targets is None:
+        if targets is None:
             return Batch(inputs, None, None, len(rows))
+        if y is None:
+            raise SettingError("a batch has no targets: (x, y) or (x, y, weight) is wanted")
         labels = as_labels(y)
         if len(labels) != len(rows):
             raise ShapeError(f"a batch has {len(rows)} samples and {len(labels)} targets")
+        if len(rows):
+            targets.expect(labels)
         encoded = targets.encode(labels)
         own = None if weight is None else sample_weights(weight, len(rows))
         total = weighted(targets, encoded, own, self.class_weights)
@@ -248,12 +262,12 @@ def is_stream(given: Any) -> bool:
 def sample_weights(given: Any, count: int) -> Any:
     """A weight for each sample, as an array on the host; SettingError for what makes no sense."""
     array = to_numpy(as_labels(given, "sample_weight"))
+    if array.dtype.kind not in "biuf":
+        raise DTypeError(f"sample_weight has dtype {array.dtype}: numbers are wanted")
     if array.shape not in ((count,), (count, 1)):
         raise ShapeError(f"sample_weight has shape {array.shape}, there are {count} samples")
     array = array.reshape(count).astype(numpy.float64)
     expect_finite(array, "sample_weight")
     if (array < 0).any():
         raise SettingError("sample_weight has negative entries", fix="give weights of at least 0")
-    if not array.any():
-        raise SettingError("sample_weight is 0 everywhere: there is nothing to learn")
     return array

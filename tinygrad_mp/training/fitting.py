@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import copy
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 from tinygrad_mp import nn, optim
 from tinygrad_mp.errors import SettingError
+from tinygrad_mp.optim.lr_scheduler.base import set_setting
 from tinygrad_mp.optim.unbound import Unbound
 from tinygrad_mp.training import session
-from tinygrad_mp.training.callbacks import EarlyStopping, NaNGuard, ProgressBar
+from tinygrad_mp.training.callbacks import Callback, EarlyStopping, NaNGuard, ProgressBar
 from tinygrad_mp.training.feeds import Feed, StreamFeed, is_stream
+from tinygrad_mp.training.initialization import building
 from tinygrad_mp.training.layers.inferring import a_size
 from tinygrad_mp.training.losses import BinaryCrossEntropy, CategoricalCrossEntropy, OtherLoss
 from tinygrad_mp.training.metrics import Metric, named
@@ -35,14 +40,24 @@ def as_optimizer(given: Any) -> Any:
         raise SettingError(f"Model: the optimizer is the class {given.__name__}", fix=f"make one: {given.__name__}()")
     if not isinstance(given, (optim.Optimizer, Unbound)):
         raise SettingError(f"Model: an optimizer is wanted, not {given!r:.60}", fix="optim.Adam(lr=1e-3)")
+    if issubclass(_kind(given), optim.LBFGS):
+        raise SettingError(
+            "Model: LBFGS computes the loss several times a step, which the trainer does not",
+            fix="use Adam, or write the loop: optimizer.step(closure)",
+        )
     return given
+
+
+def _kind(given: Any) -> type:
+    """The class of an optimizer or a schedule, bound or not."""
+    return given.kind if isinstance(given, Unbound) else type(given)
 
 
 def as_metrics(given: Any) -> list[Metric] | None:
     """Metrics, from them or their names; None stays, for those that suit the targets."""
     if given is None:
         return None
-    made = [named(one) if isinstance(one, str) else one for one in ([given] if isinstance(given, str) else given)]
+    made = [named(one) if isinstance(one, str) else one for one in _several(given)]
     for one in made:
         if not isinstance(one, Metric):
             raise SettingError(f"Model: a metric is wanted, not {one!r:.60}", fix='metrics.F1(), or a name: "f1"')
@@ -52,8 +67,35 @@ def as_metrics(given: Any) -> list[Metric] | None:
     return made
 
 
+def _several(given: Any) -> list[Any]:
+    """One thing, or several, as a list."""
+    return list(given) if isinstance(given, (list, tuple)) else [given]
+
+
 def prepare(model: Any, X: Any, y: Any, **options: Any) -> session.Session:
-    """A training, ready to run. Options are those of ``Model.train``."""
+    """A training, ready to run. Options are those of ``Model.train``.
+
+    What cannot be trained is refused, and the model is then as it was.
+    """
+    with _undone_if_refused(model):
+        return _prepared(model, X, y, options)
+
+
+@contextmanager
+def _undone_if_refused(model: Any) -> Iterator[None]:
+    """A context for what precedes a training: an exception undoes building, binding, drawing and holding out."""
+    kept = {name: vars(model)[name] for name in ("optimizer", "targets", "classes_", "sample_shapes", "output_shape")}
+    split, generator = copy.copy(model.split), model.generator.get_state()
+    try:
+        with building(model):
+            yield
+    except BaseException:
+        vars(model).update(kept, split=split)
+        model.generator.set_state(generator)
+        raise
+
+
+def _prepared(model: Any, X: Any, y: Any, options: dict[str, Any]) -> session.Session:
     loss = model.expect_loss()
     for name in ("epochs", "batch_size", "accumulate"):
         a_size("train", name, options[name])
@@ -72,14 +114,15 @@ def prepare(model: Any, X: Any, y: Any, **options: Any) -> session.Session:
     bind_optimizer(model, notes)
     model.__dict__.update(targets=targets, classes_=targets.classes_)
     settings = _settings(model, targets, evaluation, options, notes)
+    callbacks = _callbacks(options, settings)
     loss.to(model.placement().device)
     made = session.Session(
         model,
         feed,
         evaluation,
         settings,
-        schedule=_schedule(model, feed, options),
-        callbacks=_callbacks(options, settings),
+        schedule=_schedule(model, feed, options, settings),
+        callbacks=callbacks,
         notes=notes,
     )
     if state is not None:
@@ -113,8 +156,8 @@ def known_labels(model: Any) -> Any:
 
 def bind_optimizer(model: Any, notes: list[str]) -> None:
     """Give the optimizer the parameters, now that there are some."""
-    parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    if not parameters:
+    parameters = list(model.parameters())  # the frozen ones too, which may be unfrozen later
+    if not any(parameter.requires_grad for parameter in parameters):
         raise SettingError(
             "train: the model has no parameters that need a gradient", fix="unfreeze some, or add layers"
         )
@@ -136,6 +179,8 @@ def bind_optimizer(model: Any, notes: list[str]) -> None:
 
 
 def _arrays(X: Any, y: Any, options: dict[str, Any]) -> ArraySource:
+    if options["steps_per_epoch"] is not None:
+        raise SettingError("train: steps_per_epoch is for generators; X is cut into batches", fix="leave it out")
     return ArraySource(X, y, options["sample_weight"])
 
 
@@ -179,13 +224,14 @@ def _schedule_every(options: dict[str, Any]) -> str:
     chosen = options["schedule_every"]
     if chosen not in (None, "epoch", "batch"):
         raise SettingError(f'train: schedule_every must be "epoch" or "batch", not {chosen!r}')
-    schedule = options["schedule"]
-    kind = schedule.kind if isinstance(schedule, Unbound) else type(schedule)
+    kind = _kind(options["schedule"])
+    if chosen == "batch" and issubclass(kind, optim.lr_scheduler.ReduceLROnPlateau):
+        raise SettingError("train: ReduceLROnPlateau looks at epochs", fix='leave out schedule_every="batch"')
     by_batch = issubclass(kind, (optim.lr_scheduler.OneCycleLR, optim.lr_scheduler.CyclicLR))
     return chosen or ("batch" if by_batch else "epoch")
 
 
-def _schedule(model: Any, feed: Feed, options: dict[str, Any]) -> Any:
+def _schedule(model: Any, feed: Feed, options: dict[str, Any], settings: session.Settings) -> Any:
     schedule = options["schedule"]
     if schedule is None:
         return None
@@ -204,11 +250,21 @@ def _schedule(model: Any, feed: Feed, options: dict[str, Any]) -> Any:
                 "train: the schedule steps every batch, and how many there are is unknown", fix="give steps_per_epoch"
             )
         steps *= -(-batches // options["accumulate"])
-    return schedule.with_defaults(total_steps=steps, T_max=steps).bind(model.optimizer)
+    more: dict[str, Any] = {"total_steps": steps, "T_max": steps}
+    if issubclass(schedule.kind, optim.lr_scheduler.ReduceLROnPlateau):
+        more["mode"] = "max" if settings.higher_is_better else "min"
+    for group in model.optimizer.param_groups:  # a new schedule begins where the first did, not where the last ended
+        if "initial_lr" in group:
+            set_setting(group, "lr", group["initial_lr"])
+    return schedule.with_defaults(**more).bind(model.optimizer)
 
 
 def _callbacks(options: dict[str, Any], settings: session.Settings) -> list[Any]:
-    given = list(options["callbacks"])
+    given = _several(options["callbacks"])
+    for one in given:
+        if not isinstance(one, Callback):
+            what = f"the class {one.__name__}" if isinstance(one, type) else repr(one)
+            raise SettingError(f"train: a callback is wanted, not {what:.60}", fix="for a function LambdaCallback")
     first: list[Any] = [] if any(isinstance(one, NaNGuard) for one in given) else [NaNGuard()]
     if options["early_stopping"] is not None:
         patience = a_size("train", "early_stopping", options["early_stopping"])
@@ -283,4 +339,4 @@ def _warn_of_squashed_outputs(model: Any, loss: Any) -> None:
     place, name = last_layer(model)
     found = squashed_twice(loss, name)
     if found is not None:
-        warnings.warn(f"layer {place!r}: {found.problem}\n  fix: {found.fix}", UserWarning, stacklevel=4)
+        warnings.warn(f"layer {place!r}: {found.problem}\n  fix: {found.fix}", UserWarning, stacklevel=5)

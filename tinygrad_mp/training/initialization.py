@@ -11,6 +11,8 @@ from __future__ import annotations
 import heapq
 import math
 from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy
@@ -59,16 +61,11 @@ def initialize(model: Any, inputs: Any, generator: Any = None) -> None:
     >>> print(net[4].initialization_)
     Glorot normal (std 0.1644): no activation follows
     """
-    fresh = [module for module in model.modules() if isinstance(module, Inferring) and not module.built]
+    fresh = [module for module in model.modules() if _is_fresh(module)]
     if not fresh:
         return
-    states = [layer.state_before() for layer in fresh]
-    try:
+    with building(model):
         seen = _Seen(model, inputs, fresh)
-    except BaseException:
-        for layer, state in zip(fresh, states, strict=True):
-            layer.go_back(state)
-        raise
     for layer in fresh:
         if layer.built:
             if isinstance(layer, Weighted) and layer.use_bias is None and layer.bias is not None:
@@ -76,6 +73,25 @@ def initialize(model: Any, inputs: Any, generator: Any = None) -> None:
                 if norm is not None:
                     layer.drop_bias(f"{norm} follows")
             layer.start(seen.choice_for(layer), generator)
+
+
+@contextmanager
+def building(model: Any) -> Iterator[None]:
+    """A context in which layers are built; an exception undoes that."""
+    states = [(module, module.state_before()) for module in model.modules() if _is_fresh(module)]
+    built = [(module, module.built) for module in model.modules() if "built" in vars(module)]
+    try:
+        yield
+    except BaseException:
+        for module, was_built in built:
+            module.__dict__["built"] = was_built
+        for layer, state in states:
+            layer.go_back(state)
+        raise
+
+
+def _is_fresh(module: Any) -> bool:
+    return isinstance(module, Inferring) and not module.built
 
 
 # --- what a dry run saw -----------------------------------------------------------------------------------------------

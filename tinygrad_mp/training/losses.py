@@ -18,6 +18,7 @@ from typing import Any, Literal
 from tinygrad_mp import functional as F
 from tinygrad_mp import nn
 from tinygrad_mp.errors import SettingError, UnsupportedError
+from tinygrad_mp.tape import TensorBase
 
 Kind = Literal["classes", "binary", "values"]
 
@@ -221,7 +222,14 @@ class OtherLoss(ModelLoss):
         return "binary" if isinstance(self.function, (nn.BCEWithLogitsLoss, nn.BCELoss)) else "values"
 
     def mean(self, outputs: Any, targets: Any) -> Any:
-        return self.function(outputs, targets)
+        found = self.function(outputs, targets)
+        if not isinstance(found, TensorBase) or found.array.size != 1:
+            what = f"a tensor of shape {found.array.shape}" if isinstance(found, TensorBase) else repr(found)
+            raise SettingError(
+                f"the loss {_name_of(self.function)} gives {what:.60}: a tensor with one entry is wanted",
+                fix="give the mean over the batch",
+            )
+        return found
 
     def each(self, outputs: Any, targets: Any) -> Any:
         if getattr(self.function, "reduction", None) is None:
@@ -250,6 +258,15 @@ LOSSES: dict[str, type[ModelLoss]] = {
 }
 """By name, for ``Model(loss="mse")``."""
 
+_MODULES: dict[Any, type[nn.Module]] = {
+    F.cross_entropy: nn.CrossEntropyLoss,
+    F.nll_loss: nn.NLLLoss,
+    F.multi_margin_loss: nn.MultiMarginLoss,
+    F.binary_cross_entropy: nn.BCELoss,
+    F.binary_cross_entropy_with_logits: nn.BCEWithLogitsLoss,
+}
+"""What functions that take labels are as modules, of which more is known."""
+
 
 def as_loss(loss: Any) -> ModelLoss:
     """A loss of this module, from one, from a name, or from any callable."""
@@ -266,7 +283,7 @@ def as_loss(loss: Any) -> ModelLoss:
     if isinstance(loss, type):
         raise SettingError(f"Model: the loss is the class {loss.__name__}", fix=f"make one: {loss.__name__}()")
     if callable(loss):
-        return OtherLoss(loss)
+        return OtherLoss(_MODULES[loss]() if loss in _MODULES else loss)
     raise SettingError(
         f"Model: a loss is wanted, not {loss!r:.60}", fix="for classes CategoricalCrossEntropy(), for numbers MSE()"
     )

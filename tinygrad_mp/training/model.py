@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from threading import Lock
 from typing import Any, ClassVar, Self
 
 import numpy
@@ -23,7 +24,7 @@ from tinygrad_mp.backend.random_bits import drawing_from
 from tinygrad_mp.creation import zeros
 from tinygrad_mp.dtypes import get_default_dtype
 from tinygrad_mp.errors import DTypeError, SettingError, ShapeError
-from tinygrad_mp.grad_mode import no_grad
+from tinygrad_mp.grad_mode import enable_grad, no_grad
 from tinygrad_mp.nn.arguments import forget_arguments
 from tinygrad_mp.random import Generator
 from tinygrad_mp.tensor import Tensor
@@ -31,7 +32,7 @@ from tinygrad_mp.training import fitting, persistence
 from tinygrad_mp.training.arrays import Rows
 from tinygrad_mp.training.feeds import ArrayFeed, Placement, StreamFeed, is_stream
 from tinygrad_mp.training.history import History
-from tinygrad_mp.training.initialization import initialize
+from tinygrad_mp.training.initialization import building, initialize
 from tinygrad_mp.training.layers.inferring import a_size
 from tinygrad_mp.training.losses import ModelLoss, as_loss
 from tinygrad_mp.training.metrics import automatic
@@ -43,7 +44,16 @@ from tinygrad_mp.training.targets import Targets
 from tinygrad_mp.utils.data.sampler import draw_seed
 
 _NAMED_ELSEWHERE = {"fit": "call train(X, y)", "predict_proba": "call predict(X)", "score": "call evaluate(X, y)"}
-_SETTINGS = ("loss", "optimizer", "metrics", "regularization")  # no layers, though some are modules
+_SETTINGS: dict[
+    str, Callable[[Any], Any]
+] = {  # no layers, though some are modules; and what makes them of what is given
+    "loss": lambda given: None if given is None else as_loss(given),
+    "optimizer": fitting.as_optimizer,
+    "metrics": fitting.as_metrics,
+    "regularization": as_regularizations,
+}
+_in_training: set[int] = set()  # ids of models
+_beginning = Lock()  # held while one looks there
 
 
 class Model(nn.Module):
@@ -99,14 +109,11 @@ class Model(nn.Module):
         for name, layer in _named(layers):
             self.add_module(name, layer)
         self._own_forward = forward
-        self.loss = None if loss is None else as_loss(loss)
-        self.optimizer = fitting.as_optimizer(optimizer)
-        self.metrics = fitting.as_metrics(metrics)
-        self.regularization = as_regularizations(regularization)
+        self.loss, self.optimizer, self.metrics, self.regularization = loss, optimizer, metrics, regularization
         self.generator = Generator().manual_seed(draw_seed(None) if seed is None else seed)
         self.classes_: Any = None
         self.targets: Targets | None = None
-        self.sample_shapes: list[tuple[int, ...]] | None = None
+        self.sample_shapes: list[tuple[int, ...]] | dict[str, tuple[int, ...]] | None = None
         self.output_shape: tuple[int, ...] | None = None
         self.history: History | None = None
         self.split = Split()
@@ -116,7 +123,7 @@ class Model(nn.Module):
 
     def __setattr__(self, name: str, value: Any) -> None:
         if name in _SETTINGS:
-            self.__dict__[name] = value
+            self.__dict__[name] = _SETTINGS[name](value)
         else:
             super().__setattr__(name, value)
 
@@ -182,24 +189,30 @@ class Model(nn.Module):
         """As :meth:`build`, from the inputs of a batch."""
         if not isinstance(inputs, (tuple, dict)):
             inputs = (inputs,)
-        values = list(inputs.values()) if isinstance(inputs, dict) else inputs
-        for module in self.modules():  # those inside are built with this one, so that the look-ahead sees all
-            if isinstance(module, Model):
-                module.__dict__["built"] = True
-        try:
-            with drawing_from(self.generator.stream):
-                initialize(self, _first_rows(inputs), self.generator)
-                self.expect_parameters(
-                    "forward does not reach it in evaluation mode: build it, layer.build(input_shape), or take it out"
+        with building(self), drawing_from(self.generator.stream):
+            for module in self.modules():  # those inside are built with this one, so that the look-ahead sees all
+                if isinstance(module, Model):
+                    module.__dict__["built"] = True
+            initialize(self, _first_rows(inputs), self.generator)
+            self.expect_parameters(
+                "forward does not reach it in evaluation mode: build it, layer.build(input_shape), or take it out"
+            )
+            with no_grad(), evaluating(self):
+                outputs = self.run(_first_rows(inputs))
+            if not isinstance(outputs, Tensor):
+                raise SettingError(f"forward gives a {type(outputs).__name__}: a Model's outputs are one tensor")
+            rows = min(2, *map(len, inputs.values() if isinstance(inputs, dict) else inputs))
+            if not outputs.ndim or len(outputs) != rows:
+                raise ShapeError(
+                    f"for {rows} samples the outputs have shape {tuple(outputs.shape)}: their first axis is not that "
+                    "of samples",
+                    fix="give X of shape (n, features); one feature by X[:, None]",
                 )
-                with no_grad(), evaluating(self):
-                    outputs = self.run(_first_rows(inputs))
-        except BaseException:
-            self.__dict__["built"] = False
-            raise
-        if not isinstance(outputs, Tensor):
-            raise SettingError(f"forward gives a {type(outputs).__name__}: a Model's outputs are one tensor")
-        self.sample_shapes = [tuple(value.shape[1:]) for value in values]
+        self.sample_shapes = (
+            {name: tuple(value.shape[1:]) for name, value in inputs.items()}
+            if isinstance(inputs, dict)
+            else [tuple(value.shape[1:]) for value in inputs]
+        )
         self.output_shape = tuple(outputs.shape[1:])
 
     def placement(self) -> Placement:
@@ -300,16 +313,31 @@ class Model(nn.Module):
         ShapeError, DTypeError, SettingError, IndexRangeError for data or settings that make no sense, before anything
         is changed. NonFiniteError when the loss is no number any more.
         """
-        if isinstance(X, bool):
-            return super().train(mode if isinstance(mode, bool) else X)
         options = {name: value for name, value in locals().items() if name not in ("self", "X", "y", "__class__")}
-        with drawing_from(self.generator.stream):
-            session = fitting.prepare(self, X, y, **options)
-            self._session, self.history = session, session.history
-            try:
-                return session.run()
-            finally:
-                self._session, self._session_state = None, session.state()
+        if isinstance(X, bool):
+            defaults: Any = Model.train.__kwdefaults__
+            asked = [name for name, value in options.items() if name != "mode" and value is not defaults[name]]
+            if asked or y is not None:
+                raise TypeError(f"train() lacks X, and has {', '.join(asked) or 'y'}\n  fix: train(X, y, ...)")
+            return super().train(mode if isinstance(mode, bool) else X)
+        with _beginning:
+            if id(self) in _in_training:
+                raise SettingError(
+                    "this model is being trained: by another thread, or by what called this callback",
+                    fix="train a copy, copy.deepcopy(model)",
+                )
+            _in_training.add(id(self))
+        try:
+            with drawing_from(self.generator.stream), enable_grad():
+                session = fitting.prepare(self, X, y, **options)
+                self._session, self.history = session, session.history
+                try:
+                    return session.run()
+                finally:
+                    self._session = None
+                    self._session_state = session.state()
+        finally:
+            _in_training.discard(id(self))
 
     @property
     def session_state(self) -> dict[str, Any] | None:
@@ -318,7 +346,7 @@ class Model(nn.Module):
 
     def metrics_for(self, targets: Any) -> list[Any]:
         """Fresh metrics: the user's, or those for the task."""
-        chosen: list[Any] = automatic(targets.task) if self.metrics is None else copy.deepcopy(self.metrics)
+        chosen: list[Any] = automatic(targets.task) if self.metrics is None else list(copy.deepcopy(self.metrics))
         for metric in chosen:
             if targets.task in ("binary", "multiclass"):
                 metric.classes = 2 if targets.task == "binary" else targets.shape[0]
@@ -372,9 +400,7 @@ class Model(nn.Module):
         """What ``finish`` makes of the outputs, batch by batch, in one array."""
         a_size("predict", "batch_size", batch_size)
         if is_stream(X):
-            stream = StreamFeed(X, batch_size)
-            stream.placement = self.placement()
-            return _written([finish(outputs) for outputs in self._outputs(stream)], out)
+            return self._collected_from(StreamFeed(X, batch_size), out, finish)
         rows = Rows(X)
         if self.sample_shapes is None:
             self.expect_parameters("train, load or build the model first")
@@ -393,6 +419,26 @@ class Model(nn.Module):
             out[start : start + len(part)] = part
             start += len(part)
         return out
+
+    def _collected_from(self, stream: StreamFeed, out: Any, finish: Callable[[Any], Any]) -> Any:
+        """As :meth:`_collected`, where it is not known how many rows there are."""
+        stream.placement = self.placement()
+        pieces, count = [], 0
+        for outputs in self._outputs(stream):
+            part = finish(outputs)
+            start, count = count, count + len(part)
+            if out is None:
+                pieces.append(part)
+            elif count > len(out):
+                raise ShapeError(f"predict: out has {len(out)} rows, and there are more")
+            else:
+                _expect_room(out, (len(out), *part.shape[1:]), part.dtype)
+                out[start:count] = part
+        if not count:
+            raise SettingError("predict: there are no batches")
+        if out is not None and count < len(out):
+            raise ShapeError(f"predict: out has {len(out)} rows, the result {count}")
+        return numpy.concatenate(pieces) if out is None else out
 
     def _outputs(self, feed: Any) -> Iterator[Any]:
         with no_grad(), evaluating(self), drawing_from(self.generator.stream):
@@ -546,21 +592,13 @@ def _example(shape: Any, dtype: Any) -> Any:
 
 def _first_rows(inputs: Any) -> Any:
     """The first two samples of a batch, detached."""
+    for value in inputs.values() if isinstance(inputs, dict) else inputs:
+        if not isinstance(value, Tensor):
+            kind = type(value).__name__
+            raise TypeError(f"a Model is called with tensors, not with a {kind}\n  fix: call predict(X)")
     if isinstance(inputs, dict):
         return {name: value[:2].detach() for name, value in inputs.items()}
     return tuple(value[:2].detach() for value in inputs)
-
-
-def _written(pieces: list[Any], out: Any) -> Any:
-    """The pieces as one array."""
-    if not pieces:
-        raise SettingError("predict: there are no batches")
-    whole = numpy.concatenate(pieces)
-    if out is None:
-        return whole
-    _expect_room(out, whole.shape, whole.dtype)
-    out[...] = whole
-    return out
 
 
 def _expect_room(out: Any, shape: tuple[int, ...], dtype: Any) -> None:

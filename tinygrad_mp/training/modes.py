@@ -4,8 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from threading import Lock
+from typing import Any
 
 from tinygrad_mp.nn.module import Module
+
+_lock = Lock()
+_evaluating: dict[int, list[Any]] = {}  # by the id of a model: how many contexts it is in, and its modes before
 
 
 @contextmanager
@@ -19,17 +24,36 @@ def modes_kept(model: Module) -> Iterator[None]:
     >>> [module.training for module in net]
     [True, False]
     """
-    modes = [(module, module.training) for module in model.modules()]
+    modes = _modes(model)
     try:
         yield
     finally:
-        for module, training in modes:
-            module.training = training
+        _set(modes)
 
 
 @contextmanager
 def evaluating(model: Module) -> Iterator[None]:
-    """A context in which a model is in evaluation mode."""
-    with modes_kept(model):
-        model.eval()
+    """A context in which a model is in evaluation mode, also if it is in several, of several threads, at once."""
+    with _lock:
+        held = _evaluating.get(id(model))
+        if held is None:
+            held = _evaluating[id(model)] = [0, _modes(model)]
+            model.eval()
+        held[0] += 1
+    try:
         yield
+    finally:
+        with _lock:
+            held[0] -= 1
+            if not held[0]:
+                del _evaluating[id(model)]
+                _set(held[1])
+
+
+def _modes(model: Module) -> list[tuple[Module, bool]]:
+    return [(module, module.training) for module in model.modules()]
+
+
+def _set(modes: list[tuple[Module, bool]]) -> None:
+    for module, training in modes:
+        module.training = training

@@ -122,6 +122,6 @@ def as_regularizations(given: Any) -> list[Regularization | str]:
 
 def settled(given: list[Regularization | str], optimizer: Any) -> list[Regularization]:
     """With names replaced: ``"L2"`` is :class:`WeightDecay` for optimizers that scale the gradient, L2 for SGD."""
-    l2 = L2 if isinstance(optimizer, (optim.SGD, optim.ASGD, optim.LBFGS)) else WeightDecay
+    l2 = L2 if isinstance(optimizer, (optim.SGD, optim.ASGD)) else WeightDecay
     named = {"L1": L1, "L2": l2}
     return [named[one](STRENGTH) if isinstance(one, str) else one for one in given]

@@ -9,6 +9,7 @@ from typing import Any
 import numpy
 
 from tinygrad_mp.backend import to_numpy
+from tinygrad_mp.errors import SettingError
 from tinygrad_mp.grad_mode import no_grad
 from tinygrad_mp.tape import wrap
 from tinygrad_mp.tensor import Tensor
@@ -51,8 +52,10 @@ class Scores:
         if not self._held:
             return
         outputs, encoded = (numpy.concatenate([to_numpy(held[place]) for held in self._held]) for place in (0, 1))
-        weights = [held[2] for held in self._held]
-        weight = None if weights[0] is None else numpy.concatenate([to_numpy(one) for one in weights])
+        weight = None
+        if any(held[2] is not None for held in self._held):
+            weights = [numpy.ones(len(held[1])) if held[2] is None else to_numpy(held[2]) for held in self._held]
+            weight = numpy.concatenate(weights)
         self._held, self._entries = [], 0
         predicted = _Predictions(self.loss, self.targets, outputs)
         if weight is not None and predicted.per_sample > 1:
@@ -63,7 +66,9 @@ class Scores:
     def result(self) -> dict[str, float]:
         """The mean loss and the metrics, by name; NaN where a loss was no number."""
         self._update()
-        loss = self._total / self._weight if self._weight else math.nan
+        if not self._weight:
+            raise SettingError("the weights of all samples are 0: there is nothing to learn from, or to judge by")
+        loss = self._total / self._weight
         sound = math.isfinite(loss)
         return {"loss": loss, **{metric.name: metric.compute() if sound else math.nan for metric in self.metrics}}
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
 
 from tinygrad_mp import nn, optim
-from tinygrad_mp.backend import xp
+from tinygrad_mp.errors import SettingError
 from tinygrad_mp.grad_mode import no_grad
 from tinygrad_mp.gradients import clip_grad_norm_, clip_grad_value_
 from tinygrad_mp.training.callbacks import HOOKS, Callback, listeners
@@ -133,7 +134,9 @@ class Session:
             finally:
                 self.history.stop_reason = self.stop_reason
                 self.history.seconds += time.perf_counter() - begun
-                self._call("on_train_end")
+                with ExitStack() as rest:  # all of them, also if one raises
+                    for call in reversed(self._hooks["on_train_end"]):
+                        rest.callback(call, self)
         return self.history
 
     def _run_epoch(self) -> None:
@@ -144,11 +147,14 @@ class Session:
         scores = Scores(self.model.loss, self.model.metrics_for(self.feed.known_targets()), self.feed.known_targets())
         self._pending = 0.0
         self.optimizer.zero_grad()
-        for number, batch in enumerate(self.feed):
-            self.batch = number
+        self.batch = -1
+        for batch in self.feed:
+            self.batch += 1
             self._run_batch(batch, scores)
             if self._halted:
                 return
+        if self.batch < 0:  # of a generator; the epoch does not count
+            return self.stop("there are no more batches")
         if self._pending:
             self._step()
         self._end_epoch(scores)
@@ -156,20 +162,19 @@ class Session:
     def _run_batch(self, batch: Batch, scores: Scores) -> None:
         self.inputs, self.targets = batch.inputs, batch.targets
         self._call("on_batch_begin")
-        if not batch.mass:
-            return  # nothing here counts
-        outputs = self.model.run(batch.inputs)
-        loss = self.model.loss(outputs, batch.targets, batch.weight)
-        self.loss = loss.item()
-        self._call("on_loss")
-        if self.stop_reason is not None and not math.isfinite(self.loss):
-            self._halted = True
-            return
         accumulate = self.settings.accumulate
-        (loss if accumulate == 1 else loss * batch.mass).backward()
-        scores.add(self.loss, outputs.array, batch)
-        self._pending += batch.mass
-        if accumulate == 1 or (self.batch + 1) % accumulate == 0:
+        if batch.mass:  # otherwise nothing here counts
+            outputs = self.model.run(batch.inputs)
+            loss = self.model.loss(outputs, batch.targets, batch.weight)
+            self.loss = loss.item()
+            self._call("on_loss")
+            if self.stop_reason is not None and not math.isfinite(self.loss):
+                self._halted = True
+                return
+            (loss if accumulate == 1 else loss * batch.mass).backward()
+            scores.add(self.loss, outputs.array, batch)
+            self._pending += batch.mass
+        if self._pending and (self.batch + 1) % accumulate == 0:
             self._step()
         self.logs["loss"] = self.loss
         self._call("on_batch_end")
@@ -207,11 +212,11 @@ class Session:
             self.logs["learning_rate"] = float(self.optimizer.param_groups[0]["lr"])
         self.is_best = self._is_better(self.logs[self.settings.monitor])
         self._advance_schedule()
-        snapshot, self._generator_state = self._snapshot(), self.model.generator.get_state()
+        snapshot, generator_state = self._snapshot(), self.model.generator.get_state()
         if self.is_best:
             self._refuge, self._best = snapshot, float(self.logs[self.settings.monitor])
-        self._last = snapshot
         self.logs = self.history.append(self.logs)  # the row itself: callbacks may add to it
+        self._last, self._generator_state = snapshot, generator_state  # at once: what resume goes on from
         self._memories = None
         self._call("on_epoch_end")
         self._memories = self._remembered()
@@ -239,8 +244,7 @@ class Session:
         self.optimizer.zero_grad()
         self.inputs = self.targets = None
         known = self._best is not None
-        lost = not all(bool(xp(one.array).isfinite(one.array).all()) for one in self._parameters)
-        if lost or (known and self.settings.restore_best):
+        if (known and self.settings.restore_best) or self._refuge.is_spoilt(self.model):
             self._refuge.restore(self.model, self.optimizer, self.schedule)
 
     def _call(self, hook: str) -> None:
@@ -266,6 +270,7 @@ class Session:
 
     def resume(self, state: dict[str, Any]) -> None:
         """Go on where :meth:`state` was taken."""
+        self._expect_alike(state)
         self._last = Snapshot(**state["last"])
         self._refuge = Snapshot(**state["best"])
         self._best = state["best_value"]
@@ -279,6 +284,27 @@ class Session:
         for name, callback in _named(self.callbacks).items():
             if state["callbacks"].get(name):
                 callback.load_state_dict(state["callbacks"][name])
+
+    def _expect_alike(self, state: dict[str, Any]) -> None:
+        """Raise SettingError if that was another kind of training."""
+        monitor, mode = state["history"]["monitor"], state["history"]["mode"]
+        if (monitor, mode) != (self.history.monitor, self.history.mode):
+            raise SettingError(
+                f"train: the best epoch of the training to resume is that with the {mode} of {monitor}, "
+                f"of this one that with the {self.history.mode} of {self.history.monitor}",
+                fix="give the same monitor, mode and evaluation",
+            )
+        then, now = Snapshot(**state["last"]), self._last
+        for what, one, other in (
+            ("schedule", then.schedule, now.schedule),
+            ("optimizer", then.optimizer["param_groups"][0], now.optimizer["param_groups"][0]),
+        ):
+            if one is None or other is None:
+                alike = one is other
+            else:
+                alike = one.keys() - {"initial_lr"} == other.keys() - {"initial_lr"}
+            if not alike:
+                raise SettingError(f"train: the training to resume had another {what}", fix="give the same one")
 
 
 def _named(callbacks: Sequence[Callback]) -> dict[str, Callback]:

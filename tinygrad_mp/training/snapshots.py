@@ -6,6 +6,7 @@ import copy
 from dataclasses import dataclass
 from typing import Any
 
+from tinygrad_mp.backend import xp
 from tinygrad_mp.tape import TensorBase, wrap
 from tinygrad_mp.tensor import Tensor
 from tinygrad_mp.writes import mark_written
@@ -28,6 +29,11 @@ class Snapshot:
         """A copy of the present."""
         arrays = {name: tensor.array.copy() for name, tensor in _tensors(model)}
         return Snapshot(epoch, arrays, copied(optimizer.state_dict()), copied(schedule and schedule.state_dict()))
+
+    def is_spoilt(self, model: Any) -> bool:
+        """Whether some entry of the model is NaN or infinite that was a number then."""
+        pairs = [(self.arrays[name], tensor.array) for name, tensor in _tensors(model)]
+        return any(bool((xp(now).isfinite(then) & ~xp(now).isfinite(now)).any()) for then, now in pairs)
 
     def restore(self, model: Any, optimizer: Any, schedule: Any) -> None:
         """Make the past the present."""

@@ -7,7 +7,8 @@ from typing import Any
 import numpy
 
 from tinygrad_mp.backend import to_numpy
-from tinygrad_mp.errors import SettingError, ShapeError
+from tinygrad_mp.errors import SettingError, ShapeError, TinygradError
+from tinygrad_mp.nn.normalization import _BatchNorm
 from tinygrad_mp.training.arrays import Rows, chunks
 from tinygrad_mp.training.feeds import ArrayFeed, Feed, Placement, StreamFeed, is_stream, parts, sample_weights
 from tinygrad_mp.training.targets import Targets, as_labels
@@ -47,9 +48,12 @@ class ArraySource(_Source):
         self.labels = as_labels(y)
         if len(self.labels) != len(self.rows):
             raise ShapeError(
-                f"{what} has {len(self.rows)} rows, y has {len(self.labels)} targets", fix="give one target a row"
+                f"{what} has {len(self.rows)} rows, y has {len(self.labels)} targets",
+                fix="give one target a row; several inputs are a tuple of arrays, not a list",
             )
         self.weight = None if weight is None else sample_weights(weight, len(self.rows))
+        if self.weight is not None and not self.weight.any():
+            raise SettingError("sample_weight is 0 everywhere: there is nothing to learn")
         self.rows.expect_finite()
 
     def whole(self, model: Any, targets: Targets, batch_size: int) -> Feed:
@@ -75,9 +79,9 @@ class ArraySource(_Source):
                 notes.append(f"evaluation: {len(held_out)} of {size} rows held out, {how}")
                 evaluation = self._feed(model, targets, _evaluation_batch(options), held_out)
             else:
-                notes.append(
-                    f"evaluation: none, {size} rows are too few, or too much alike, to hold out {fraction:.0%} of them"
-                )
+                notes.append(f"evaluation: none, {how}")
+        else:
+            model.split.remember(self.rows)
         class_weights = None
         if options["class_weight"] is not None:
             class_weights = targets.class_weights(options["class_weight"], self.counts(targets, index))
@@ -88,6 +92,7 @@ class ArraySource(_Source):
             index,
             generator=model.generator if options["shuffle"] else None,
             class_weights=class_weights,
+            least=2 if any(isinstance(module, _BatchNorm) for module in model.modules()) else 1,
         )
         return feed, evaluation
 
@@ -169,7 +174,11 @@ def given_evaluation(model: Any, targets: Targets, options: dict[str, Any], note
             raise SettingError("train: validation_data must be (X, y) or (X, y, weight), or batches")
         source = ArraySource(x, y, weight, "X of validation_data")
     source.expect_fit(model)
-    own = Targets.of(model.expect_loss().kind, source.labels, targets.shape, targets.known_labels())
+    try:
+        own = Targets.of(model.expect_loss().kind, source.labels, targets.shape, targets.known_labels())
+    except TinygradError as error:
+        error.add_note("this y is that of validation_data")
+        raise
     if isinstance(source, ArraySource):
         notes.append(f"evaluation: {len(source.rows)} rows of validation_data")
     return source.whole(model, own, _evaluation_batch(options))

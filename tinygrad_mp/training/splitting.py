@@ -6,6 +6,7 @@ that was trained on is evaluated on, and none that was held out is trained on.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,8 +21,8 @@ _SEED = 0x9E3779B97F4A7C15  # of the digests, any odd number
 
 
 def digests(rows: Rows) -> Any:
-    """A number of 64 bits for each row, from the bytes of all its inputs: different rows differ, but for a chance of
-    about ``rows**2 / 2**64``.
+    """A number of 64 bits for each row, from all its inputs in single precision, so that rows are known again in any
+    dtype: different rows differ, but for a chance of about ``rows**2 / 2**64``.
 
     Multilinear hashing: the sum of 32-bit words times random 64-bit numbers. Source: Carter and Wegman, Universal
     classes of hash functions, 1979.
@@ -29,13 +30,13 @@ def digests(rows: Rows) -> Any:
     total = numpy.zeros(len(rows), numpy.uint64)
     random = numpy.random.Generator(numpy.random.Philox(key=_SEED))
     for array in rows.arrays:
-        width = -(-array[:1].nbytes // 4)
+        width = math.prod(array.shape[1:])
         keys = random.integers(0, 2**64, width + 1, numpy.uint64)
         for start, chunk in chunks(array):
-            here = numpy.ascontiguousarray(to_numpy(chunk)).reshape(len(chunk), -1).view(numpy.uint8)
-            words = numpy.zeros((len(here), width * 4), numpy.uint8)
-            words[:, : here.shape[1]] = here
-            sums = words.view(numpy.uint32).astype(numpy.uint64) @ keys[:-1]
+            words = (
+                numpy.ascontiguousarray(to_numpy(chunk), numpy.float32).reshape(len(chunk), width).view(numpy.uint32)
+            )
+            sums = words.astype(numpy.uint64) @ keys[:-1]
             total[start : start + len(chunk)] += sums + keys[-1]
     return total ^ (total >> numpy.uint64(29))
 
@@ -66,22 +67,31 @@ class Split:
         if not 0 < fraction < 1:
             raise SettingError(f"train: auto_evaluation must be a fraction in (0, 1), or 0 for none, not {fraction!r}")
         marks = digests(rows)
-        known_out, known_in = numpy.isin(marks, self.held_out), numpy.isin(marks, self.trained)
+        known_in = numpy.isin(marks, self.trained)
+        known_out = numpy.isin(marks, self.held_out) & ~known_in
         new = ~(known_out | known_in)
         chosen = known_out.copy()
         if not shuffle:
             count = len(rows)
             last = numpy.arange(count) >= count - round(count * fraction)
-            chosen, how = last & ~known_in, "the last rows, by time"
+            chosen, how = (last | known_out) & ~known_in, "the last rows, by time"
         elif new.any():
             chosen[new] = _drawn(marks[new], fraction, None if labels is None else labels[new], generator)
             how = "drawn at random" if labels is None else "drawn at random, from each class its share"
         else:
             how = "those held out before"
         train, evaluate = numpy.flatnonzero(~chosen), numpy.flatnonzero(chosen)
+        if known_in.all():
+            how = "as earlier trainings of this model used all rows"
+        elif not len(evaluate):
+            how = f"{len(rows)} rows are too few, or too much alike, to hold out {fraction:.0%} of them"
         self.held_out = numpy.union1d(self.held_out, marks[evaluate])
         self.trained = numpy.union1d(self.trained, marks[train])
         return train, evaluate, how
+
+    def remember(self, rows: Rows) -> None:
+        """Note that all of these are trained on."""
+        self.trained = numpy.union1d(self.trained, digests(rows))
 
 
 def _drawn(marks: Any, fraction: float, labels: Any, generator: Generator) -> Any:

@@ -31,7 +31,10 @@ def as_labels(given: Any, what: str = "y") -> Any:
         given = given.array
     if isinstance(given, numpy.ma.MaskedArray):
         raise TypeError(f"{what} is a masked array, whose mask would be lost\n  fix: drop the masked rows")
-    array = given if is_array(given) and type(given) is not numpy.ndarray else numpy.asarray(given)
+    try:
+        array = given if is_array(given) and type(given) is not numpy.ndarray else numpy.asarray(given)
+    except ValueError as error:
+        raise ShapeError(f"{what} is no table: {error}", fix="give rows of one length") from None
     if array.ndim == 0:
         raise ShapeError(f"{what} is {given!r:.60}: an array with a target for each sample is wanted")
     return array
@@ -67,6 +70,13 @@ class Targets:
         expect_finite(y, "y")
         _expect_shape(y, shape)
         return Targets("values", shape)
+
+    def expect(self, y: Any) -> None:
+        """Raise, as :meth:`of`, unless these are targets of the same form."""
+        kind: Kind = {"values": "values", "binary": "binary"}.get(self.form, "classes")  # type: ignore[assignment]
+        found = Targets.of(kind, y, self.shape, self.known_labels())
+        if found.form != self.form:
+            raise ShapeError(f"a batch has {found.form} as targets, those before had {self.form}", fix="give one form")
 
     @property
     def task(self) -> str:
@@ -134,6 +144,10 @@ class Targets:
         """
         if self.task not in ("binary", "multiclass"):
             raise SettingError(f"class_weight is for labels, and this is {self.task}", fix="give sample_weight")
+        if len(self.shape) > 1:
+            raise SettingError(
+                "class_weight is for one label a sample", fix="the loss nn.CrossEntropyLoss(weight=...) takes more"
+            )
         number = 2 if self.form == "binary" else self.shape[0]
         if isinstance(given, str):
             if given != "balanced":
@@ -181,7 +195,7 @@ def _of_classes(y: Any, shape: tuple[int, ...], classes_: Any) -> Targets:
             else "add Flatten() before the last Dense, or give a label for every position",
         )
     if classes_ is not None:
-        return _checked(Targets("labels", shape, classes_), y)
+        return _checked(Targets("labels", shape, _expect_labels(classes_, width)), y)
     labels = _distinct(y)
     if width == 1:
         raise ShapeError(
@@ -218,7 +232,7 @@ def _of_probabilities(y: Any, shape: tuple[int, ...]) -> Targets:
 
 def _of_two(y: Any, shape: tuple[int, ...], classes_: Any) -> Targets:
     if not _counts_up(classes_) or y.dtype.kind not in "biuf":
-        labels = classes_ if classes_ is not None else _distinct(y)
+        labels = _expect_labels(classes_, 2) if classes_ is not None else _distinct(y)
         if math.prod(shape) != 1:
             raise DTypeError(f"y has labels of dtype {y.dtype}, the outputs several columns: 0 and 1 are wanted")
         if len(labels) > 2:
@@ -246,9 +260,21 @@ def _of_two(y: Any, shape: tuple[int, ...], classes_: Any) -> Targets:
 
 def _checked(targets: Targets, y: Any) -> Targets:
     """These targets, if they know all labels of y; without a list of labels that would change nothing."""
+    expect_finite(y, "y")
     for _, chunk in chunks(y):
         targets.encode(chunk)
     return Targets(targets.form, targets.shape) if _counts_up(targets.classes_) else targets
+
+
+def _expect_labels(given: Any, count: int) -> Any:
+    """The labels of the outputs, as an array; SettingError if they cannot be."""
+    labels = numpy.asarray(given)
+    if labels.shape != (count,) or not (labels[1:] > labels[:-1]).all():
+        raise SettingError(
+            f"classes_ is {_some(labels.tolist())}: {count} different labels in ascending order are wanted",
+            fix="model.classes_ = numpy.unique(labels)",
+        )
+    return labels
 
 
 def _counts_up(labels: Any) -> bool:
@@ -258,32 +284,45 @@ def _counts_up(labels: Any) -> bool:
 
 def _distinct(y: Any) -> Any:
     """The labels in y, sorted. Whole floats are labels too."""
-    found: set[Any] = set()
+    expect_finite(y, "y")
+    found: Any = None
     for _, chunk in chunks(y):
-        chunk = to_numpy(chunk) if is_array(chunk) else chunk
-        if chunk.dtype.kind == "f":
-            expect_finite(chunk, "y")
-            if (chunk != chunk.round()).any():
-                example = float(chunk[chunk != chunk.round()].flat[0])
-                raise DTypeError(
-                    f"y has dtype {chunk.dtype} and fractions such as {example:g}: they are no labels",
-                    fix="for numbers use the loss MSE, MAE or Huber; for classes give integers or strings",
-                )
-            chunk = chunk.astype(numpy.int64)
+        labels = to_numpy(chunk) if is_array(chunk) else chunk
+        if labels.dtype.kind == "f" and (labels != labels.round()).any():
+            raise _of_fractions(labels)
+        labels = labels if found is None else numpy.concatenate([found, labels.ravel()])
         try:
-            found.update(numpy.unique(chunk).tolist())
+            found = numpy.unique(labels)
         except TypeError:
-            kinds = sorted({type(label).__name__ for label in chunk.ravel().tolist()})
+            kinds = sorted({type(label).__name__ for label in labels.ravel().tolist()})
             raise DTypeError(
-                f"y mixes labels of types {', '.join(kinds)}", fix="use one type, for example str"
+                f"y has labels of types {', '.join(kinds)}, which have no order",
+                fix="drop rows without a label, and use one type, for example str",
             ) from None
-    return numpy.array(sorted(found))
+    if found.dtype == object:
+        found = numpy.array(found.tolist())
+        expect_finite(found, "y")
+    if found.dtype.kind != "f":
+        return found
+    if (found != found.round()).any():
+        raise _of_fractions(found)
+    return found.astype(numpy.int64)
+
+
+def _of_fractions(labels: Any) -> DTypeError:
+    example = float(labels[labels != labels.round()].flat[0])
+    return DTypeError(
+        f"y has dtype {labels.dtype} and fractions such as {example:g}: they are no labels",
+        fix="for numbers use the loss MSE, MAE or Huber; for classes give integers or strings",
+    )
 
 
 def _expect_numbers(y: Any) -> None:
     if y.dtype.kind not in "biuf":
         raise DTypeError(
-            f"y has dtype {y.dtype}: numbers are wanted", fix="for labels use the loss CategoricalCrossEntropy"
+            f"y has dtype {y.dtype}: numbers are wanted",
+            fix="for labels use the loss CategoricalCrossEntropy"
+            + ("; numbers by y.astype(float)" if y.dtype == object else ""),
         )
 
 

@@ -1,0 +1,309 @@
+"""Whatever stops, nests or resumes a training: the best epoch comes back, what follows is as if nothing had been."""
+
+import itertools
+import sys
+import threading
+
+import numpy as np
+import pytest
+
+from tinygrad_mp import BatchNorm, CategoricalCrossEntropy, Dense, Dropout, Model, ReLU, no_grad, optim
+from tinygrad_mp.errors import NonFiniteError, SettingError
+from tinygrad_mp.training.callbacks import HOOKS, Callback, LambdaCallback
+from tinygrad_mp.training.modes import evaluating
+
+rng = np.random.default_rng(0)
+Y = np.arange(60) % 3
+X = (rng.normal(size=(60, 2)) + 3 * np.array([[0, 0], [1, 0], [0, 1]])[Y]).astype(np.float32)
+OPTIONS = {"epochs": 3, "batch_size": 16, "verbose": 0, "early_stopping": 5}
+schedulers = optim.lr_scheduler
+
+
+def sturdy(seed=7):
+    layers = [Dense(8), BatchNorm(), ReLU(), Dropout(0.3), Dense(3)]
+    return Model(layers, CategoricalCrossEntropy(), optim.Adam(lr=0.02), seed=seed)
+
+
+def state(model):
+    return {name: one.array.copy() for name, one in model.state_dict().items()}
+
+
+def same(one, other):
+    return one.keys() == other.keys() and all(np.array_equal(one[name], other[name]) for name in one)
+
+
+@pytest.fixture(scope="module")
+def whole():
+    model = sturdy()
+    history = model.train(X, Y, restore_best=False, **OPTIONS)
+    return state(model), history.to_dict()["rows"]
+
+
+@pytest.mark.parametrize(
+    ("hook", "error", "epoch"), [*itertools.product(HOOKS, [KeyboardInterrupt, ValueError], [1, 3])]
+)
+def test_an_error_at_any_hook_leaves_the_best_epoch_and_can_be_resumed_to_the_same_bits(hook, error, epoch, whole):
+    def fail(training):
+        if training.epoch == epoch or hook == "on_train_begin":
+            raise error
+
+    kept, ended = {}, []
+    watch = LambdaCallback(
+        on_epoch_end=lambda training: kept.update({training.epoch: state(training.model)}),
+        on_train_end=lambda training: ended.append(training),
+    )
+    model = sturdy()
+    if hook == "on_train_end" and epoch == 1:
+        epoch = 3
+    with pytest.raises(error):
+        model.train(X, Y, callbacks=[LambdaCallback(**{hook: fail}), watch], **OPTIONS)
+    assert len(ended) == 1
+    if model.history.best_epoch in kept:
+        assert same(kept[model.history.best_epoch], state(model))
+    assert all(parameter.grad is None for parameter in model.parameters())
+    assert all(module.training for module in model.modules())
+    history = model.train(X, Y, resume=True, restore_best=False, **OPTIONS)
+    assert same(state(model), whole[0])
+    assert history.to_dict()["rows"] == whole[1]
+
+
+def test_a_callback_whose_state_cannot_be_had_does_not_block_later_trainings():
+    class Broken(Callback):
+        def state_dict(self):
+            raise RuntimeError("no state")
+
+    model = sturdy()
+    with pytest.raises(RuntimeError, match="no state"):
+        model.train(X, Y, callbacks=[Broken()], **OPTIONS)
+    assert len(model.train(X, Y, **OPTIONS)) == 3
+    assert model.session_state is not None
+
+
+def test_buffers_that_a_bad_batch_spoilt_come_back_too():
+    def batches():
+        yield X[:16], Y[:16]
+        yield np.full_like(X[:16], np.nan), Y[:16]
+
+    model = sturdy()
+    with pytest.raises(NonFiniteError, match="epoch 1, batch 1"):
+        model.train(batches, epochs=1, verbose=0)
+    assert all(np.isfinite(buffer.array).all() for buffer in model.buffers())
+
+
+def test_infinite_entries_that_were_always_there_do_not_undo_what_was_learnt():
+    model = sturdy().build((2,))
+    model.register_buffer("mask", model[0].weight.detach() * 0 - np.inf)
+    before = state(model)
+
+    def interrupt(training):
+        if training.batch == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        model.train(X, Y, callbacks=[LambdaCallback(on_batch_end=interrupt)], **OPTIONS)
+    assert (model[0].weight.array != before["0.weight"]).any()
+
+
+def test_a_model_is_trained_once_at_a_time():
+    model, refused = sturdy(), []
+
+    def nest(training):
+        with pytest.raises(SettingError, match=r"this model is being trained[\s\S]*fix: train a copy"):
+            training.model.train(X, Y, **OPTIONS)
+        thread = threading.Thread(target=elsewhere)
+        thread.start()
+        thread.join()
+
+    def elsewhere():
+        try:
+            model.train(X, Y, **OPTIONS)
+        except SettingError as error:
+            refused.append(error)
+
+    assert len(model.train(X, Y, callbacks=[LambdaCallback(on_epoch_end=nest)], **OPTIONS)) == 3
+    assert len(refused) == 3
+    assert len(model.train(X, Y, **OPTIONS)) == 3
+
+
+def test_models_in_threads_learn_what_they_learn_one_after_the_other():
+    def trained(seed, into):
+        model = sturdy(seed)
+        model.train(X, Y, **OPTIONS)
+        into[seed] = state(model)
+
+    alone, together = {}, {}
+    for seed in range(8):
+        trained(seed, alone)
+    threads = [threading.Thread(target=trained, args=(seed, together)) for seed in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert all(same(alone[seed], together[seed]) for seed in range(8))
+
+
+def test_a_model_stays_in_evaluation_mode_until_the_last_of_overlapping_contexts_is_left():
+    model = sturdy().build((2,))
+    one, other = evaluating(model), evaluating(model)
+    one.__enter__()
+    other.__enter__()
+    one.__exit__(None, None, None)
+    assert not any(module.training for module in model.modules())
+    other.__exit__(None, None, None)
+    assert all(module.training for module in model.modules())
+
+
+def test_predictions_of_several_threads_do_not_disturb_each_other():
+    model = sturdy()
+    model.train(X, Y, **OPTIONS)
+    many = np.repeat(X, 10, axis=0)
+    expected, wrong = model.predict(many, batch_size=8), []
+
+    def predict():
+        for _ in range(3):
+            if not np.array_equal(model.predict(many, batch_size=8), expected):
+                wrong.append(1)
+
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-4)
+    try:
+        threads = [threading.Thread(target=predict) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    finally:
+        sys.setswitchinterval(interval)
+    assert not wrong
+    assert model.training
+
+
+def test_training_inside_no_grad_learns():
+    with no_grad():
+        model = sturdy()
+        before = state(model.build((2,)))
+        model.train(X, Y, **OPTIONS)
+    assert (model[0].weight.array != before["0.weight"]).any()
+
+
+# --- what is refused, and then changes nothing
+
+
+@pytest.mark.parametrize(
+    ("labels", "options"),
+    [
+        (np.array(list("abc"))[Y], {"monitor": "val_f2"}),
+        (Y, {"callbacks": [print]}),
+        (Y, {"schedule": schedulers.StepLR()}),
+        (Y, {"schedule": schedulers.ReduceLROnPlateau(), "schedule_every": "batch"}),
+        (Y, {"class_weight": {9: 1.0}}),
+        (np.arange(60), {}),
+        (Y, {"steps_per_epoch": 3}),
+        (Y, {"validation_data": (X, Y + 1)}),
+    ],
+)
+def test_a_training_that_is_refused_leaves_a_model_that_was_never_built(labels, options):
+    model, fresh = sturdy(), sturdy()
+    with pytest.raises((ValueError, TypeError, IndexError)):
+        model.train(X, labels, seed=99, **{**OPTIONS, **options})
+    assert not model.built
+    assert not any(layer.built for layer in (model[0], model[1], model[4]))
+    assert (model.targets, model.classes_, model.sample_shapes) == (None, None, None)
+    assert not len(model.split.trained)
+    model.train(np.hstack([X, X]), Y, **OPTIONS)  # of another width, even
+    fresh.train(np.hstack([X, X]), Y, **OPTIONS)
+    assert same(state(model), state(fresh))
+
+
+def test_a_graph_that_fails_leaves_layers_unbuilt():
+    inner = Model([Dense(4)])
+    model = Model({"inner": inner, "out": Dense(3)}, forward=lambda model, x: (model.out(model.inner(x)),))
+    with pytest.raises(SettingError, match="outputs are one tensor"):
+        model.build((2,))
+    assert not any(one.built for one in (model, inner, inner[0], model.out))
+
+
+# --- resuming as something else
+
+
+def other_schedule():
+    return {"schedule": schedulers.CosineAnnealingLR()}
+
+
+@pytest.mark.parametrize(
+    ("first", "then", "words"),
+    [
+        ({}, {"monitor": "val_accuracy"}, "the min of val_loss, of this one that with the max of val_accuracy"),
+        ({}, {"auto_evaluation": 0}, "the min of val_loss, of this one that with the min of loss"),
+        ({}, {"schedule": schedulers.StepLR(step_size=1)}, "another schedule"),
+        ({"schedule": schedulers.StepLR(step_size=1)}, {}, "another schedule"),
+        ({"schedule": schedulers.StepLR(step_size=1)}, other_schedule(), "another schedule"),
+        ({}, {"optimizer": optim.SGD(lr=0.1)}, "another optimizer"),
+    ],
+)
+def test_a_training_is_not_resumed_as_another(first, then, words):
+    model = sturdy()
+    model.train(X, Y, **OPTIONS, **first)
+    before, then = state(model), dict(then)
+    model.optimizer = then.pop("optimizer", model.optimizer)
+    with pytest.raises(SettingError, match=words):
+        model.train(X, Y, resume=True, **{**OPTIONS, "epochs": 5}, **then)
+    assert same(before, state(model))
+
+
+def test_resuming_with_fewer_epochs_trains_none_and_keeps_the_best():
+    model = sturdy()
+    model.train(X, Y, **OPTIONS)
+    before = state(model)
+    assert len(model.train(X, Y, resume=True, **{**OPTIONS, "epochs": 2})) == 3
+    assert same(before, state(model))
+
+
+# --- learning rates, frozen layers
+
+
+def test_a_second_training_with_a_schedule_begins_with_the_full_rate():
+    model = sturdy()
+    options = {"epochs": 4, "verbose": 0, "restore_best": False}
+    rates = [model.train(X, Y, schedule=schedulers.CosineAnnealingLR(), **options)["learning_rate"] for _ in range(2)]
+    assert rates[0] == rates[1]
+    assert rates[0][0] == 0.02
+
+
+def test_a_plateau_looks_in_the_direction_of_what_is_monitored():
+    accuracies = iter([0.5, 0.6, 0.7, 0.8, 0.9, 1.0])
+
+    class Rising(Callback):
+        def on_train_begin(self, training):
+            training._is_better = lambda value: True
+            advance = training.schedule.step
+            training.schedule.step = lambda value: advance(next(accuracies))
+
+    plateau = schedulers.ReduceLROnPlateau(patience=0)
+    options = {"epochs": 5, "verbose": 0, "monitor": "val_accuracy", "schedule": plateau}
+    history = sturdy().train(X, Y, callbacks=[Rising()], **options)
+    assert history["learning_rate"] == [0.02] * 5
+
+
+def test_layers_that_are_unfrozen_later_are_trained_then():
+    model = sturdy().build((2,))
+    model[0].requires_grad_(False)
+    before = state(model)
+    model.train(X, Y, **OPTIONS)
+    assert (model[0].weight.array == before["0.weight"]).all()
+    model[0].requires_grad_(True)
+    model.train(X, Y, **OPTIONS)
+    assert (model[0].weight.array != before["0.weight"]).any()
+
+
+def test_an_optimizer_that_needs_a_closure_is_refused():
+    with pytest.raises(SettingError, match="LBFGS computes the loss several times"):
+        Model([Dense(1)], "mse", optim.LBFGS())
+
+
+def test_settings_can_be_given_later_by_name_too():
+    model = Model([Dense(3)])
+    model.loss, model.optimizer, model.metrics, model.regularization = "categorical_cross_entropy", "sgd", "f1", "L1"
+    assert model.train(X, Y, **OPTIONS).columns[1:3] == ["loss", "f1"]
+    with pytest.raises(SettingError, match="unknown loss"):
+        model.loss = "no_loss"
