@@ -7,10 +7,23 @@ import threading
 import numpy as np
 import pytest
 
-from tinygrad_mp import BatchNorm, CategoricalCrossEntropy, Dense, Dropout, Model, ReLU, no_grad, optim
+from tinygrad_mp import (
+    L2,
+    BatchNorm,
+    CategoricalCrossEntropy,
+    Dense,
+    Dropout,
+    Model,
+    ReLU,
+    WeightDecay,
+    from_numpy,
+    no_grad,
+    optim,
+)
 from tinygrad_mp.errors import NonFiniteError, SettingError
-from tinygrad_mp.training.callbacks import HOOKS, Callback, LambdaCallback
+from tinygrad_mp.training.callbacks import HOOKS, Callback, LambdaCallback, NaNGuard
 from tinygrad_mp.training.modes import evaluating
+from tinygrad_mp.training.snapshots import Snapshot
 
 rng = np.random.default_rng(0)
 Y = np.arange(60) % 3
@@ -307,3 +320,122 @@ def test_settings_can_be_given_later_by_name_too():
     assert model.train(X, Y, **OPTIONS).columns[1:3] == ["loss", "f1"]
     with pytest.raises(SettingError, match="unknown loss"):
         model.loss = "no_loss"
+
+
+@pytest.mark.parametrize("mode", ["min", "max"])
+def test_of_epochs_that_are_equally_good_the_first_is_kept(mode):
+    def constant(outputs, targets):
+        return (outputs * 0).mean() + 1
+
+    kept = {}
+    watch = LambdaCallback(on_epoch_end=lambda training: kept.update({training.epoch: state(training.model)}))
+    model = Model([Dense(1)], constant, optim.SGD(lr=0.1), regularization=WeightDecay(0.1), metrics=[])
+    history = model.train(X, X[:, 0], epochs=3, verbose=0, monitor="loss", mode=mode, callbacks=[watch])
+    assert history.best_epoch == 1
+    assert same(kept[1], state(model))
+    assert not same(kept[1], kept[3])
+
+
+def test_gradients_from_elsewhere_are_not_used():
+    def meddle(training):
+        with evaluating(training.model):
+            training.model(from_numpy(X)).sum().backward()
+
+    clean, other = sturdy().build((2,)), sturdy().build((2,))
+    other.eval()(from_numpy(X)).sum().backward()
+    other.train()
+    clean.train(X, Y, **OPTIONS)
+    other.train(X, Y, callbacks=[LambdaCallback(on_epoch_end=meddle)], **OPTIONS)
+    assert same(state(clean), state(other))
+
+
+def test_a_second_interrupt_while_going_back_leaves_nothing_half_restored(monkeypatch):
+    restore, calls, kept = Snapshot.restore, [], {}
+
+    def interrupted(snapshot, *subject):
+        calls.append(snapshot.epoch)
+        if len(calls) == 1:
+            raise KeyboardInterrupt
+        restore(snapshot, *subject)
+
+    monkeypatch.setattr(Snapshot, "restore", interrupted)
+    watch = LambdaCallback(on_epoch_end=lambda training: kept.update({training.epoch: state(training.model)}))
+
+    def spoil(training):
+        if training.epoch == 3:
+            for parameter in training.model.parameters():
+                parameter.array[...] = 0.3
+
+    model = sturdy()
+    with pytest.raises(KeyboardInterrupt):
+        model.train(X, Y, callbacks=[watch, LambdaCallback(on_epoch_begin=spoil)], **OPTIONS)
+    assert len(calls) == 2
+    assert same(kept[calls[0]], state(model))
+
+
+def test_a_training_that_is_over_holds_no_batch_and_counts_all_its_seconds():
+    held = []
+    model = sturdy()
+    history = model.train(X, Y, callbacks=[LambdaCallback(on_train_begin=held.append)], **OPTIONS)
+    assert (held[0].inputs, held[0].targets) == (None, None)
+    history.seconds = 1000.0
+    model._session_state["history"]["seconds"] = 1000.0
+    assert model.train(X, Y, resume=True, **{**OPTIONS, "epochs": 4}).seconds > 1000
+
+
+def test_the_first_reason_to_stop_is_told_and_forgotten_when_resumed():
+    def stop(training):
+        training.stop("one")
+        training.stop("other")
+
+    model = sturdy()
+    assert model.train(X, Y, callbacks=[LambdaCallback(on_epoch_begin=stop)], **OPTIONS).stop_reason == "one"
+    assert model.train(X, Y, resume=True, **OPTIONS).stop_reason is None
+
+
+def test_callbacks_of_one_class_keep_apart_what_they_remember():
+    class Counter(Callback):
+        def __init__(self, step):
+            self.step, self.count = step, 0
+
+        def on_batch_end(self, training):
+            self.count += self.step
+
+        def state_dict(self):
+            return {"count": self.count}
+
+        def load_state_dict(self, remembered):
+            self.count = remembered["count"]
+
+    model, first, again = sturdy(), [Counter(1), Counter(10), Counter(100)], [Counter(1), Counter(10), Counter(100)]
+    model.train(X, Y, callbacks=first, **OPTIONS)
+    model.train(X, Y, callbacks=again, resume=True, **OPTIONS)
+    assert [one.count for one in again] == [one.count for one in first] == [9, 90, 900]
+
+
+def test_a_guard_that_lets_it_pass_may_go_on_after_a_loss_that_is_no_number():
+    class Careless(NaNGuard):
+        def on_loss(self, training):
+            pass
+
+        def on_epoch_end(self, training):
+            pass
+
+    calls = itertools.count()
+
+    def sometimes(outputs, targets):
+        loss = ((outputs - targets) ** 2).mean()
+        return loss * 0 + np.inf if next(calls) == 1 else loss
+
+    model = Model([Dense(1)], sometimes, optim.SGD(lr=0.0), metrics=[])
+    with np.errstate(all="ignore"):
+        history = model.train(X, X[:, 0], epochs=2, verbose=0, auto_evaluation=0, callbacks=[Careless()])
+    assert len(history) == 2
+    assert history["loss"][0] == np.inf
+
+
+def test_at_on_gradients_the_penalty_is_part_of_them():
+    model, seen = Model([Dense(1)], "mse", optim.SGD(lr=0.0), regularization=L2(1e6), metrics=[]), []
+    watch = LambdaCallback(on_gradients=lambda training: seen.append(training.model[0].weight.grad.numpy()))
+    model.train(X, X[:, 0], epochs=1, batch_size=60, auto_evaluation=0, verbose=0, callbacks=[watch])
+    assert np.allclose(seen[0], 1e6 * model[0].weight.detach().numpy(), rtol=1e-3)

@@ -282,6 +282,17 @@ def test_accumulation_counts_batches_of_no_weight_too():
     assert steps == [1, 3]
 
 
+def test_looking_at_the_first_batch_does_not_change_the_order_of_a_loader():
+    def loader():
+        data = TensorDataset(tg.from_numpy(X), tg.from_numpy(Y))
+        return DataLoader(data, 16, shuffle=True, generator=tg.Generator().manual_seed(3))
+
+    seen = []
+    watch = LambdaCallback(on_batch_begin=lambda training: seen.append(training.inputs[0].tolist()))
+    classifier().train(loader(), callbacks=[watch], **ONCE)
+    assert seen == [x.tolist() for x, _ in loader()]
+
+
 def test_a_generator_that_ends_early_ends_the_training():
     pieces = ((X[i : i + 10], Y[i : i + 10]) for i in range(0, 60, 10))
     history = classifier().train(pieces, steps_per_epoch=2, epochs=9, verbose=0)
@@ -357,3 +368,70 @@ def test_a_callback_need_not_stand_in_a_list_and_must_be_one():
     for wrong, words in (([EarlyStopping], "the class EarlyStopping"), (print, "LambdaCallback")):
         with pytest.raises(SettingError, match=words):
             classifier().train(X, Y, callbacks=wrong, **ONCE)
+
+
+# --- figures
+
+
+def test_figures_of_a_label_at_every_position_weigh_each_sample():
+    model = Model([Conv(3, 3, padding="same")], CategoricalCrossEntropy(), metrics=["accuracy", "log_loss"], seed=0)
+    signals, labels = rng.normal(size=(20, 2, 5)), rng.integers(0, 3, (20, 5))
+    model.train(signals, labels, **ONCE)
+    weight = rng.random(20)
+    found = model.evaluate(signals, labels, sample_weight=weight, batch_size=7)
+    probabilities = model.predict(signals).astype(np.float64)
+    of_label = np.take_along_axis(probabilities, labels[:, None], axis=1)[:, 0]
+    right = probabilities.argmax(axis=1) == labels
+    shares = (weight / weight.sum() / 5)[:, None]
+    assert found["accuracy"] == pytest.approx((right * shares).sum(), rel=1e-12)
+    assert found["log_loss"] == pytest.approx(-(np.log(of_label) * shares).sum(), rel=1e-5)
+    assert found["loss"] == pytest.approx(-(np.log(of_label) * shares).sum(), rel=1e-5)
+
+
+def test_figures_do_not_depend_on_how_many_outputs_are_held_at_once(monkeypatch):
+    model = classifier()
+    model.train(X, Y, **ONCE)
+    whole = model.evaluate(X, Y, sample_weight=np.arange(60), batch_size=7)
+    monkeypatch.setattr("tinygrad_mp.training.scores._HELD", 30)
+    assert model.evaluate(X, Y, sample_weight=np.arange(60), batch_size=7) == pytest.approx(whole, rel=1e-12)
+
+
+def test_an_output_of_exactly_one_half_is_yes():
+    model = Model([Dense(1, initialization="zeros")], BinaryCrossEntropy()).build((2,))
+    assert (model.predict(X) == 0.5).all()
+    assert (model.predict_classes(X) == 1).all()
+
+
+def test_soft_targets_weigh_classes_by_their_shares():
+    rows = np.array([[1.0, 0, 0], [0.5, 0.5, 0], [0, 0.25, 0.75]] * 20)
+    by_class, by_sample = classifier(), classifier()
+    by_class.train(X, rows, class_weight=[1, 2, 4], **ONCE)
+    by_sample.train(X, rows, sample_weight=rows @ [1, 2, 4], **ONCE)
+    assert by_class.history["loss"] == by_sample.history["loss"]
+    assert by_class.history["val_loss"] != by_sample.history["val_loss"]  # evaluation knows weights of samples only
+
+
+def test_weights_of_classes_and_of_samples_are_multiplied():
+    both, product = classifier(), classifier()
+    weight = np.linspace(0.5, 1.5, 60)
+    both.train(X, Y, sample_weight=weight, class_weight={1: 3.0}, auto_evaluation=0, **ONCE)
+    product.train(X, Y, sample_weight=weight * np.where(Y == 1, 3.0, 1.0), auto_evaluation=0, **ONCE)
+    assert both.history["loss"] == product.history["loss"]
+    assert (weights(both) == weights(product)).all()
+
+
+def test_rows_of_probabilities_may_be_off_by_rounding_only():
+    rows = np.full((60, 3), 0.3333)
+    assert len(classifier().train(X, rows, **ONCE)) == 1
+    rows[50, 0] += 0.05
+    with pytest.raises(SettingError, match="row 50 is no distribution"):
+        classifier().train(X, rows, **ONCE)
+
+
+def test_loss_settings_do_what_they_say():
+    outputs, targets = tg.tensor([[0.3], [-1.2]]), tg.tensor([[1.0], [0.0]])
+    smooth = BinaryCrossEntropy(label_smoothing=0.2)(outputs, targets).item()
+    assert smooth == pytest.approx(BinaryCrossEntropy()(outputs, tg.tensor([[0.9], [0.1]])).item(), rel=1e-6)
+    model = Model([Dense(3), nn.LogSoftmax(1)], nn.NLLLoss(), seed=0)
+    model.train(X, Y, **ONCE)
+    assert np.allclose(model.predict(X).sum(axis=1), 1)

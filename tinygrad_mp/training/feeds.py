@@ -11,11 +11,12 @@ import numpy
 
 from tinygrad_mp.backend import array_on, to_numpy
 from tinygrad_mp.errors import DTypeError, SettingError, ShapeError
-from tinygrad_mp.random import Generator, get_rng_state, randperm, set_rng_state
+from tinygrad_mp.random import Generator, randperm
 from tinygrad_mp.tape import wrap
 from tinygrad_mp.tensor import Tensor
 from tinygrad_mp.training.arrays import Rows, as_input, expect_finite, rows_of
 from tinygrad_mp.training.targets import Targets, as_labels
+from tinygrad_mp.training.untouched import same_random_numbers
 from tinygrad_mp.utils.data import DataLoader, Dataset, IterableDataset
 
 
@@ -197,9 +198,8 @@ class StreamFeed:
             item = next(self._rest, None)
             self._rest = self._rest if item is None else chain([item], self._rest)
         else:
-            state = get_rng_state()
-            item = next(self._start(), None)
-            set_rng_state(state)  # looking must not change what training draws
+            with same_random_numbers(self.source):  # looking must not change what training draws
+                item = next(self._start(), None)
         if item is None:
             raise SettingError("there are no batches: the loader or generator is empty")
         return parts(item)

@@ -145,8 +145,7 @@ class Session:
         self._call("on_epoch_begin")
         nn.Module.train(self.model)
         scores = Scores(self.model.loss, self.model.metrics_for(self.feed.known_targets()), self.feed.known_targets())
-        self._pending = 0.0
-        self.optimizer.zero_grad()
+        self.optimizer.zero_grad()  # of whatever was computed in between
         self.batch = -1
         for batch in self.feed:
             self.batch += 1
