@@ -211,6 +211,7 @@ def test_a_notebook_is_asked_for_its_own_bars() -> None:
         "\nimport tqdm.auto\n"
         "class Bar:\n"
         "    def __init__(self, **given): print('bar', given['total'], given['desc'], given['leave'])\n"
+        "    def refresh(self): print('shown')\n"
         "    def update(self): print('update')\n"
         "    def set_postfix_str(self, text, refresh): assert not refresh\n"
         "    def close(self): print('close')\n"
@@ -218,7 +219,29 @@ def test_a_notebook_is_asked_for_its_own_bars() -> None:
     )
     command = program(1, "import warnings; warnings.simplefilter('ignore')" + widgets)
     lines = [LINE.sub("line", line) for line in piped(command).splitlines()]
-    assert lines == [f for n in (1, 2) for f in (f"bar 2 epoch {n}/2 False", "update", "update", "close", "line")]
+    made = [f"bar 2 epoch {n}/2 False" for n in (1, 2)]
+    assert lines == [line for bar in made for line in (bar, "shown", "update", "update", "close", "line")]
+
+
+def test_a_bar_is_taken_away_when_an_interrupt_comes_as_it_appears(loop: Any) -> None:
+    class Terminal(io.StringIO):
+        interrupted = False
+
+        def isatty(self) -> bool:
+            return True
+
+        def write(self, text: str) -> int:
+            written = super().write(text)
+            if "epoch 1/" in text and not self.interrupted:
+                self.interrupted = True
+                raise KeyboardInterrupt
+            return written
+
+    stream = Terminal()
+    with pytest.raises(KeyboardInterrupt):
+        shown(loop, 1, stream)
+    assert "epoch 1/" in stream.getvalue()
+    assert screen(stream.getvalue())[0].strip() == ""
 
 
 def test_a_bar_is_taken_away_when_the_training_fails(loop: Any) -> None:

@@ -62,7 +62,9 @@ class ProgressBar(Callback):
                 file=self._file,
                 leave=False,
                 dynamic_ncols=True,
+                delay=1e-9,  # show nothing before it is ours to close: an interrupt may come at any moment
             )
+            self._bar.refresh()
 
     def on_batch_end(self, training: Any) -> None:
         """Move the bar, and show the loss so far now and then."""
@@ -86,6 +88,8 @@ class ProgressBar(Callback):
 
     def on_train_end(self, training: Any) -> None:
         """Take an unfinished bar away, say why the training ended early, and with the weights of which epoch."""
+        if self._bar is not None and not _in_notebook():  # an interrupt as it was drawn: tqdm wipes what it knows of
+            self._file.write("\r" + " " * len(str(self._bar)) + "\r")
         self._close()
         best = training.history.best_epoch
         went_back = training.settings.restore_best and best not in (None, training.epoch)
