@@ -298,6 +298,26 @@ def test_a_plateau_looks_in_the_direction_of_what_is_monitored():
     assert history["learning_rate"] == [0.02] * 5
 
 
+def test_a_plateau_looks_at_what_is_monitored():
+    seen = []
+
+    def listen(training):
+        advance = training.schedule.step
+        training.schedule.step = lambda value: (seen.append(value), advance(value))
+
+    watch = LambdaCallback(on_train_begin=listen)
+    history = sturdy().train(X, Y, schedule=schedulers.ReduceLROnPlateau(), callbacks=[watch], epochs=3, verbose=0)
+    assert seen == history["val_loss"]
+
+
+def test_a_model_in_evaluation_mode_is_trained_in_training_mode():
+    one, other = sturdy().eval(), sturdy()
+    for model in (one, other):
+        model.train(X, Y, **OPTIONS)
+    assert same(state(one), state(other))
+    assert not any(module.training for module in one.modules())
+
+
 def test_layers_that_are_unfrozen_later_are_trained_then():
     model = sturdy().build((2,))
     model[0].requires_grad_(False)
@@ -312,6 +332,13 @@ def test_layers_that_are_unfrozen_later_are_trained_then():
 def test_an_optimizer_that_needs_a_closure_is_refused():
     with pytest.raises(SettingError, match="LBFGS computes the loss several times"):
         Model([Dense(1)], "mse", optim.LBFGS())
+
+
+def test_an_optimizer_is_no_schedule_and_a_schedule_no_optimizer():
+    with pytest.raises(SettingError, match=r"an optimizer is wanted, not StepLR\("):
+        Model([Dense(1)], "mse", schedulers.StepLR(step_size=1))
+    with pytest.raises(SettingError, match=r"Adam\(unbound\) is no schedule"):
+        sturdy().train(X, Y, schedule=optim.Adam(), **OPTIONS)
 
 
 def test_settings_can_be_given_later_by_name_too():
@@ -393,24 +420,44 @@ def test_the_first_reason_to_stop_is_told_and_forgotten_when_resumed():
     assert model.train(X, Y, resume=True, **OPTIONS).stop_reason is None
 
 
+class Counter(Callback):
+    """Counts batches."""
+
+    def __init__(self, step):
+        self.step, self.count = step, 0
+
+    def on_batch_end(self, training):
+        self.count += self.step
+
+    def on_epoch_end(self, training):
+        self.count += 1000
+
+    def state_dict(self):
+        return {"count": self.count}
+
+    def load_state_dict(self, remembered):
+        self.count = remembered["count"]
+
+
+@pytest.mark.parametrize("hook", ["on_batch_end", "on_epoch_end"])
+@pytest.mark.parametrize("epoch", [1, 3])
+def test_what_callbacks_counted_in_an_epoch_that_was_broken_off_is_forgotten(hook, epoch):
+    def interrupt(training):
+        if training.epoch == epoch and (hook == "on_epoch_end" or training.batch == 1):
+            raise KeyboardInterrupt
+
+    model, again = sturdy(), Counter(1)
+    with pytest.raises(KeyboardInterrupt):
+        model.train(X, Y, callbacks=[Counter(1), LambdaCallback(**{hook: interrupt})], **OPTIONS)
+    model.train(X, Y, callbacks=[again], resume=True, **OPTIONS)
+    assert again.count == 3009
+
+
 def test_callbacks_of_one_class_keep_apart_what_they_remember():
-    class Counter(Callback):
-        def __init__(self, step):
-            self.step, self.count = step, 0
-
-        def on_batch_end(self, training):
-            self.count += self.step
-
-        def state_dict(self):
-            return {"count": self.count}
-
-        def load_state_dict(self, remembered):
-            self.count = remembered["count"]
-
     model, first, again = sturdy(), [Counter(1), Counter(10), Counter(100)], [Counter(1), Counter(10), Counter(100)]
     model.train(X, Y, callbacks=first, **OPTIONS)
     model.train(X, Y, callbacks=again, resume=True, **OPTIONS)
-    assert [one.count for one in again] == [one.count for one in first] == [9, 90, 900]
+    assert [one.count for one in again] == [one.count for one in first] == [3009, 3090, 3900]
 
 
 def test_a_guard_that_lets_it_pass_may_go_on_after_a_loss_that_is_no_number():
@@ -436,6 +483,6 @@ def test_a_guard_that_lets_it_pass_may_go_on_after_a_loss_that_is_no_number():
 
 def test_at_on_gradients_the_penalty_is_part_of_them():
     model, seen = Model([Dense(1)], "mse", optim.SGD(lr=0.0), regularization=L2(1e6), metrics=[]), []
-    watch = LambdaCallback(on_gradients=lambda training: seen.append(training.model[0].weight.grad.numpy()))
+    watch = LambdaCallback(on_gradients=lambda training: seen.append(training.model[0].weight.grad.numpy().copy()))
     model.train(X, X[:, 0], epochs=1, batch_size=60, auto_evaluation=0, verbose=0, callbacks=[watch])
     assert np.allclose(seen[0], 1e6 * model[0].weight.detach().numpy(), rtol=1e-3)

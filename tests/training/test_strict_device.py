@@ -66,6 +66,17 @@ def test_embeddings_too() -> None:
     assert summary(nn.Sequential(layer), (2,)).rows[0].output == (None, 2, 3)
 
 
+@pytest.mark.parametrize("labels", [[0, 1], [1, 2]])
+def test_labels_there_are_learnt_again_and_from_batches(labels: list[int]) -> None:
+    X = np.random.default_rng(0).normal(size=(20, 4)).astype(np.float32)
+    there = tg.tensor(X).to("strict"), tg.tensor(np.array(labels)[np.arange(20) % 2]).to("strict")
+    for loss, outputs in ((CategoricalCrossEntropy(), 2), (BinaryCrossEntropy(), 1)):
+        model = Model([L.Dense(outputs)], loss, optim.Adam(lr=0.01), seed=0).build(4).to("strict")
+        model.train(*there, epochs=1, verbose=0)
+        model.train(lambda: iter([there, there]), epochs=1, verbose=0, validation_data=there)
+        assert set(model.predict_classes(X)) <= set(labels)
+
+
 @pytest.mark.parametrize("task", ["classes", "distributions", "two", "values"])
 def test_a_model_trains_predicts_and_is_saved_there_as_here(task: str, tmp_path: Path) -> None:
     X = np.random.default_rng(0).normal(size=(60, 4)).astype(np.float32)

@@ -341,6 +341,8 @@ def test_weights_that_leave_nothing_to_learn_from_are_refused():
             classifier().train(X, Y, **options, **ONCE)
     with pytest.raises(DTypeError, match="sample_weight has dtype"):
         classifier().train(X, Y, sample_weight=["a"] * 60, **ONCE)
+    with pytest.raises(SettingError, match='class_weight must be "balanced", a dict or a list, not 3'):
+        classifier().train(X, Y, class_weight=3, **ONCE)
 
 
 def test_functions_of_labels_are_known_as_their_modules_are():

@@ -38,7 +38,7 @@ def as_optimizer(given: Any) -> Any:
         return OPTIMIZERS[given.lower()]()
     if isinstance(given, type) and issubclass(given, optim.Optimizer):
         raise SettingError(f"Model: the optimizer is the class {given.__name__}", fix=f"make one: {given.__name__}()")
-    if not isinstance(given, (optim.Optimizer, Unbound)):
+    if not issubclass(_kind(given), optim.Optimizer):
         raise SettingError(f"Model: an optimizer is wanted, not {given!r:.60}", fix="optim.Adam(lr=1e-3)")
     if issubclass(_kind(given), optim.LBFGS):
         raise SettingError(
@@ -235,7 +235,7 @@ def _schedule(model: Any, feed: Feed, options: dict[str, Any], settings: session
     schedule = options["schedule"]
     if schedule is None:
         return None
-    if not isinstance(schedule, Unbound):
+    if not isinstance(schedule, Unbound) or issubclass(schedule.kind, optim.Optimizer):
         if getattr(schedule, "optimizer", None) is not model.optimizer:
             raise SettingError(
                 f"train: {schedule!r:.60} is no schedule of the model's optimizer",
@@ -260,7 +260,7 @@ def _schedule(model: Any, feed: Feed, options: dict[str, Any], settings: session
 
 
 def _callbacks(options: dict[str, Any], settings: session.Settings) -> list[Any]:
-    given = _several(options["callbacks"])
+    given = [] if options["callbacks"] is None else _several(options["callbacks"])
     for one in given:
         if not isinstance(one, Callback):
             what = f"the class {one.__name__}" if isinstance(one, type) else repr(one)

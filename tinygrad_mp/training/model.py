@@ -266,12 +266,14 @@ class Model(nn.Module):
             Labels of any kind, class indices, one-hot or soft rows; or numbers.
         epochs : int, default 10
         batch_size : int, default 32
-            The last batch may be smaller, and is used.
+            The last batch may be smaller, and is used. One of a single row joins the batch before, if the model has a
+            batch norm, which could not be computed.
         validation_data : (X, y) or (X, y, weight), or batches; optional
             Evaluated on after each epoch.
         auto_evaluation : float in [0, 1), default 0.2
             Without ``validation_data``, hold out this share of the rows: of each class its share, drawn once for the
-            life of the model. 0 holds out nothing. With ``shuffle=False`` the last rows.
+            life of the model. 0 holds out nothing. With ``shuffle=False`` the last rows. No row that was ever trained
+            on is held out.
         early_stopping : int, optional
             Stop when ``monitor`` has not improved, by more than ``min_delta``, for so many epochs.
         monitor : str, optional
@@ -285,7 +287,7 @@ class Model(nn.Module):
         sample_weight : array (n,), optional
         class_weight : dict of label to weight, list, or "balanced"; optional
         steps_per_epoch : int, optional
-            Batches an epoch, for generators that do not end.
+            Batches an epoch, for generators that do not end. Of one that does, training ends with it.
         accumulate : int, default 1
             Step after so many batches, with the gradient of the mean over all their samples.
         clip_norm, clip_value : float, optional
@@ -310,8 +312,8 @@ class Model(nn.Module):
 
         Errors
         ------
-        ShapeError, DTypeError, SettingError, IndexRangeError for data or settings that make no sense, before anything
-        is changed. NonFiniteError when the loss is no number any more.
+        ShapeError, DTypeError, SettingError, IndexRangeError for data or settings that make no sense, and if this model
+        is being trained already; nothing has changed then. NonFiniteError when the loss is no number any more.
         """
         options = {name: value for name, value in locals().items() if name not in ("self", "X", "y", "__class__")}
         if isinstance(X, bool):

@@ -107,6 +107,7 @@ class Targets:
             y = y[:, 0]
         if self.classes_ is None:
             return y.astype(numpy.int64, copy=False)
+        y = to_numpy(y) if is_array(y) else y
         places = numpy.searchsorted(self.classes_, y).clip(max=len(self.classes_) - 1)
         wrong = self.classes_[places] != y
         if wrong.any():
@@ -159,6 +160,8 @@ class Targets:
                 )
             present = counts > 0
             return numpy.where(present, counts.sum() / (present.sum() * numpy.maximum(counts, 1)), 0.0)
+        if not hasattr(given, "__len__"):
+            raise SettingError(f'class_weight must be "balanced", a dict or a list, not {given!r:.60}')
         weights = numpy.ones(number)
         names = list(range(number)) if self.classes_ is None else self.classes_.tolist()
         pairs = given.items() if isinstance(given, Mapping) else zip(names, given, strict=False)
