@@ -20,7 +20,7 @@ from tinygrad_mp import (
     no_grad,
     optim,
 )
-from tinygrad_mp.errors import NonFiniteError, SettingError
+from tinygrad_mp.errors import NonFiniteError, SettingError, TapeError
 from tinygrad_mp.training.callbacks import HOOKS, Callback, LambdaCallback, NaNGuard
 from tinygrad_mp.training.modes import evaluating
 from tinygrad_mp.training.snapshots import Snapshot
@@ -486,3 +486,56 @@ def test_at_on_gradients_the_penalty_is_part_of_them():
     watch = LambdaCallback(on_gradients=lambda training: seen.append(training.model[0].weight.grad.numpy().copy()))
     model.train(X, X[:, 0], epochs=1, batch_size=60, auto_evaluation=0, verbose=0, callbacks=[watch])
     assert np.allclose(seen[0], 1e6 * model[0].weight.detach().numpy(), rtol=1e-3)
+
+
+def test_a_row_whose_epoch_was_not_completed_is_dropped_when_resumed():
+    model, reasons = sturdy(), []
+    watch = LambdaCallback(on_epoch_end=lambda training: reasons.append(training.history.stop_reason))
+    stop = LambdaCallback(on_epoch_begin=lambda training: training.stop("enough"))
+    model.train(X, Y, callbacks=[stop], **OPTIONS)
+    rows = model._session_state["history"]["rows"]
+    rows.append({name: -1.0 for name in rows[0]})
+    history = model.train(X, Y, callbacks=[watch], resume=True, **OPTIONS)
+    assert len(history) == 3
+    assert -1.0 not in history["loss"]
+    assert reasons == [None, None]
+
+
+def test_going_back_is_a_write_that_recorded_results_notice():
+    model = sturdy().build((2,))
+    model.optimizer = model.optimizer.bind(model.parameters())
+    snapshot = Snapshot.taken(0, model, model.optimizer, None)
+    loss = model(from_numpy(X)).sum()
+    snapshot.restore(model, model.optimizer, None)
+    with pytest.raises(TapeError, match="overwrote"):
+        loss.backward()
+
+
+def test_weights_of_all_groups_decay():
+    model = Model([Dense(4), Dense(1)], "mse", regularization=WeightDecay(0.5)).build((2,))
+    groups = [{"params": layer.parameters(), "lr": rate} for layer, rate in zip(model, (0.1, 0.2), strict=True)]
+    model.optimizer = optim.SGD(groups, momentum=0.0)
+    still = Callback()
+    still.on_gradients = lambda training: [one.grad.zero_() for one in training.model.parameters()]
+    before = state(model)
+    model.train(X, X[:, 0], epochs=1, batch_size=60, auto_evaluation=0, verbose=0, callbacks=[still])
+    after = state(model)
+    assert np.allclose(after["0.weight"], before["0.weight"] * 0.95)
+    assert np.allclose(after["1.weight"], before["1.weight"] * 0.9)
+
+
+def test_metrics_do_not_look_at_outputs_that_are_no_numbers():
+    class Careless(NaNGuard):
+        def on_loss(self, training):
+            pass
+
+        def on_epoch_end(self, training):
+            pass
+
+    def batches():
+        yield X[:30], Y[:30]
+        yield X[30:] * np.nan, Y[30:]
+
+    model = Model([Dense(3)], CategoricalCrossEntropy(), optim.SGD(lr=0.0), metrics=["accuracy", "log_loss"])
+    history = model.train(batches, epochs=1, verbose=0, callbacks=[Careless()])
+    assert np.isnan([history["loss"][0], history["accuracy"][0], history["log_loss"][0]]).all()

@@ -18,6 +18,7 @@ from tinygrad_mp import (
 from tinygrad_mp import functional as F
 from tinygrad_mp.errors import DTypeError, IndexRangeError, SettingError, ShapeError
 from tinygrad_mp.training.callbacks import EarlyStopping, LambdaCallback
+from tinygrad_mp.training.targets import Targets
 from tinygrad_mp.utils.data import DataLoader, TensorDataset
 
 rng = np.random.default_rng(0)
@@ -437,3 +438,24 @@ def test_loss_settings_do_what_they_say():
     model = Model([Dense(3), nn.LogSoftmax(1)], nn.NLLLoss(), seed=0)
     model.train(X, Y, **ONCE)
     assert np.allclose(model.predict(X).sum(axis=1), 1)
+
+
+def test_balanced_weights_leave_out_classes_that_are_absent():
+    targets = Targets("labels", (3,))
+    assert targets.class_weights("balanced", np.array([10, 20, 0])).tolist() == [1.5, 0.75, 0.0]
+
+
+def test_a_target_of_exactly_one_half_counts_as_yes():
+    assert Targets("binary", (1,)).true_classes(np.array([[0.5], [0.49]])).tolist() == [1, 0]
+
+
+def test_errors_name_the_right_row_also_behind_the_first_piece(monkeypatch):
+    monkeypatch.setattr("tinygrad_mp.training.arrays.CHUNK", 64)
+    rows, inputs = np.eye(3)[Y], X.copy()
+    rows[50] = 0.5
+    inputs[41, 1] = np.nan
+    with pytest.raises(SettingError, match="row 50 is no distribution"):
+        classifier().train(X, rows, **ONCE)
+    with pytest.raises(SettingError, match=r"X\[41, 1\] is nan"):
+        classifier().train(inputs, Y, **ONCE)
+    assert len(classifier().train(X, np.array(list("abc"))[Y], **ONCE)) == 1
