@@ -70,6 +70,10 @@ def test_without_shuffling_the_last_rows_are_held_out():
     assert "by time" in how
 
 
+def test_the_last_rows_are_as_many_as_is_nearest():
+    assert [len(divide(rows(10), shuffle=False, fraction=share)[1]) for share in (0.24, 0.26, 0.28)] == [2, 3, 3]
+
+
 def test_rows_trained_on_are_not_held_out_by_time_later():
     X, split = rows(10), Split()
     divide(X, split=split, shuffle=False, fraction=0.3)

@@ -97,7 +97,7 @@ class ArrayFeed:
     ) -> None:
         self.rows, self.y, self.targets, self.placement = rows, y, targets, placement
         self.batch_size, self.weight, self.index, self.generator = batch_size, weight, index, generator
-        self.class_weights, self.least = class_weights, min(least, batch_size)
+        self.class_weights, self.least = class_weights, least
         self.size = len(rows) if index is None else len(index)
 
     def __len__(self) -> int:

@@ -101,14 +101,14 @@ def _drawn(marks: Any, fraction: float, labels: Any, generator: Generator) -> An
     classes = numpy.zeros(len(marks), numpy.int64) if labels is None else numpy.unique(labels, return_inverse=True)[1]
     chosen = numpy.zeros(len(sizes), bool)
     for label, count in enumerate(_shares(numpy.bincount(classes), fraction)):
-        members = numpy.flatnonzero((classes == label) & (sizes[group] <= max(count, 1)))
+        members = numpy.flatnonzero((classes == label) & (sizes[group] <= count))
         chosen[group[members[numpy.argsort(order[members], kind="stable")[:count]]]] = True
     return chosen[group]
 
 
 def _shares(counts: Any, fraction: float) -> Any:
     """How many of each class: its share, rounded so that the sum is right, and one of each at least stays in."""
-    quotas = numpy.minimum(counts * fraction, counts - 1)
+    quotas = counts * fraction
     shares = numpy.floor(quotas).astype(int)
     missing = round(counts.sum() * fraction) - shares.sum()
     for label in numpy.argsort(shares - quotas, kind="stable"):
