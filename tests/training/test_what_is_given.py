@@ -12,6 +12,7 @@ from tinygrad_mp import (
     Dense,
     Model,
     ReLU,
+    WeightDecay,
     nn,
     optim,
 )
@@ -19,7 +20,7 @@ from tinygrad_mp import functional as F
 from tinygrad_mp.errors import DTypeError, IndexRangeError, SettingError, ShapeError
 from tinygrad_mp.training.callbacks import EarlyStopping, LambdaCallback
 from tinygrad_mp.training.targets import Targets
-from tinygrad_mp.utils.data import DataLoader, TensorDataset
+from tinygrad_mp.utils.data import DataLoader, IterableDataset, TensorDataset
 
 rng = np.random.default_rng(0)
 Y = np.arange(60) % 3
@@ -459,3 +460,24 @@ def test_errors_name_the_right_row_also_behind_the_first_piece(monkeypatch):
     with pytest.raises(SettingError, match=r"X\[41, 1\] is nan"):
         classifier().train(inputs, Y, **ONCE)
     assert len(classifier().train(X, np.array(list("abc"))[Y], **ONCE)) == 1
+
+
+def test_data_sets_that_can_only_be_iterated_keep_their_order():
+    class Rows(IterableDataset):
+        def __iter__(self):
+            return iter(zip(X, Y, strict=True))
+
+    seen = []
+    watch = LambdaCallback(on_batch_begin=lambda training: seen.append(training.targets.numpy().copy()))
+    classifier().train(Rows(), batch_size=7, callbacks=[watch], **ONCE)
+    assert [len(one) for one in seen] == [7] * 8 + [4]
+    assert (np.concatenate(seen) == Y).all()
+
+
+def test_weights_that_forward_does_not_use_do_not_decay():
+    model = Model({"used": Dense(1), "spare": Dense(1)}, "mse", forward=lambda model, x: model.used(x))
+    model.regularization = WeightDecay(0.5)
+    model.spare.build((None, 2))
+    before = model.spare.weight.numpy(force=True).copy()
+    model.train(X, X[:, 0], **ONCE)
+    assert (model.spare.weight.numpy(force=True) == before).all()
