@@ -16,27 +16,24 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from threading import Lock
 from typing import Any, ClassVar, Self
 
-import numpy
-
 from tinygrad_mp import nn, optim
 from tinygrad_mp.backend import as_device, to_numpy
 from tinygrad_mp.backend.random_bits import drawing_from
 from tinygrad_mp.creation import zeros
 from tinygrad_mp.dtypes import get_default_dtype
-from tinygrad_mp.errors import DTypeError, SettingError, ShapeError
+from tinygrad_mp.errors import SettingError, ShapeError
 from tinygrad_mp.grad_mode import enable_grad, no_grad
 from tinygrad_mp.nn.arguments import forget_arguments
 from tinygrad_mp.random import Generator
 from tinygrad_mp.tensor import Tensor
 from tinygrad_mp.training import fitting, persistence
-from tinygrad_mp.training.arrays import Rows
-from tinygrad_mp.training.feeds import ArrayFeed, Placement, StreamFeed, is_stream
+from tinygrad_mp.training.feeds import Placement
 from tinygrad_mp.training.history import History
 from tinygrad_mp.training.initialization import building, initialize
-from tinygrad_mp.training.layers.inferring import a_size
 from tinygrad_mp.training.losses import ModelLoss, as_loss
 from tinygrad_mp.training.metrics import automatic
 from tinygrad_mp.training.modes import evaluating
+from tinygrad_mp.training.predicting import collected
 from tinygrad_mp.training.regularization import Regularization, as_regularizations, settled
 from tinygrad_mp.training.scores import predicted, predicted_classes
 from tinygrad_mp.training.splitting import Split
@@ -375,11 +372,11 @@ class Model(nn.Module):
         out : array (n, ...), optional
             Where to write the result, for example a memmap. It is returned.
         """
-        return self._collected(X, batch_size, out, lambda outputs: predicted(self.expect_loss(), outputs))
+        return collected(self, X, batch_size, out, lambda outputs: predicted(self.expect_loss(), outputs))
 
     def predict_logits(self, X: Any, *, batch_size: int = 256, out: Any = None) -> Any:
         """The outputs as they are; parameters as of :meth:`predict`."""
-        return self._collected(X, batch_size, out, to_numpy)
+        return collected(self, X, batch_size, out, to_numpy)
 
     def predict_classes(self, X: Any, *, batch_size: int = 256, out: Any = None) -> Any:
         """The likeliest label of each sample (n,); parameters as of :meth:`predict`."""
@@ -396,62 +393,7 @@ class Model(nn.Module):
         def classes(outputs: Any) -> Any:
             return known.labels_of(to_numpy(predicted_classes(loss, known, outputs)))
 
-        return self._collected(X, batch_size, out, classes)
-
-    def _collected(self, X: Any, batch_size: int, out: Any, finish: Callable[[Any], Any]) -> Any:
-        """What ``finish`` makes of the outputs, batch by batch, in one array."""
-        a_size("predict", "batch_size", batch_size)
-        if is_stream(X):
-            return self._collected_from(StreamFeed(X, batch_size), out, finish)
-        rows = Rows(X)
-        if self.sample_shapes is None:
-            self.expect_parameters("train, load or build the model first")
-        else:
-            rows.expect_samples(self.sample_shapes)
-        feed = ArrayFeed(rows, None, None, self.placement(), batch_size)
-        if not len(rows):
-            return self._nothing(finish, out)
-        start = 0
-        for outputs in self._outputs(feed):
-            part = finish(outputs)
-            if out is None:
-                out = numpy.empty((len(rows), *part.shape[1:]), part.dtype)
-            elif start == 0:
-                _expect_room(out, (len(rows), *part.shape[1:]), part.dtype)
-            out[start : start + len(part)] = part
-            start += len(part)
-        return out
-
-    def _collected_from(self, stream: StreamFeed, out: Any, finish: Callable[[Any], Any]) -> Any:
-        """As :meth:`_collected`, where it is not known how many rows there are."""
-        stream.placement = self.placement()
-        pieces, count = [], 0
-        for outputs in self._outputs(stream):
-            part = finish(outputs)
-            start, count = count, count + len(part)
-            if out is None:
-                pieces.append(part)
-            elif count > len(out):
-                raise ShapeError(f"predict: out has {len(out)} rows, and there are more")
-            else:
-                _expect_room(out, (len(out), *part.shape[1:]), part.dtype)
-                out[start:count] = part
-        if not count:
-            raise SettingError("predict: there are no batches")
-        if out is not None and count < len(out):
-            raise ShapeError(f"predict: out has {len(out)} rows, the result {count}")
-        return numpy.concatenate(pieces) if out is None else out
-
-    def _outputs(self, feed: Any) -> Iterator[Any]:
-        with no_grad(), evaluating(self), drawing_from(self.generator.stream):
-            for batch in feed:
-                yield self.run(batch.inputs).array
-
-    def _nothing(self, finish: Callable[[Any], Any], out: Any) -> Any:
-        if self.output_shape is None:
-            raise SettingError("predict: X has no rows, and the model was not built", fix="train or build it first")
-        part = finish(numpy.zeros((1, *self.output_shape), self.placement().dtype))[:0]
-        return part if out is None else out
+        return collected(self, X, batch_size, out, classes)
 
     def expect_parameters(self, fix: str) -> None:
         """Raise SettingError if a layer has none yet."""
@@ -601,14 +543,6 @@ def _first_rows(inputs: Any) -> Any:
     if isinstance(inputs, dict):
         return {name: value[:2].detach() for name, value in inputs.items()}
     return tuple(value[:2].detach() for value in inputs)
-
-
-def _expect_room(out: Any, shape: tuple[int, ...], dtype: Any) -> None:
-    """Raise unless ``out`` can take the result."""
-    if tuple(out.shape) != shape:
-        raise ShapeError(f"predict: out has shape {tuple(out.shape)}, the result {shape}")
-    if not numpy.can_cast(dtype, out.dtype, "same_kind"):
-        raise DTypeError(f"predict: out has dtype {out.dtype}, the result {dtype}")
 
 
 def _one_line(value: Any) -> str:
