@@ -90,7 +90,6 @@ def test_a_part_of_fashion_mnist_is_enough_to_tell_most_clothes_apart(tmp_path):
 
 
 @pytest.mark.slow
-@full
 @needs_sklearn
 def test_in_full_the_digits_reach_97_percent_and_no_less_than_scikit_learn(tmp_path):
     scores = comparison(run_in_full("model_digits", cwd=tmp_path), "test accuracy")
@@ -99,7 +98,6 @@ def test_in_full_the_digits_reach_97_percent_and_no_less_than_scikit_learn(tmp_p
 
 
 @pytest.mark.slow
-@full
 @needs_sklearn
 def test_in_full_numbers_are_predicted_no_worse_than_by_scikit_learn(tmp_path):
     finished = run_in_full("model_regression", cwd=tmp_path)
