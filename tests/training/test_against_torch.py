@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+import tinygrad_mp as tg
 from tinygrad_mp import L1, L2, BatchNorm, CategoricalCrossEntropy, Dense, Huber, Model, ReLU, WeightDecay, optim
 
 torch = pytest.importorskip("torch", reason="the other loop is PyTorch's, which is not importable here")
@@ -98,6 +99,25 @@ def test_label_smoothing_temperature_and_class_weights():
     optimizer = torch.optim.SGD(other.parameters(), lr=0.1, momentum=0.9, nesterov=True)
     options = {"class_weight": CLASS_WEIGHT}
     compare(model, other, optimizer, criterion, LABELS, options, weight=torch.tensor(CLASS_WEIGHT, dtype=torch.float64))
+
+
+def test_class_weights_of_the_loss_count_in_evaluation_too():
+    loss = CategoricalCrossEntropy(class_weight=CLASS_WEIGHT)
+    model, other = twins(4, loss, optim.SGD(lr=0.1))
+    weight = torch.tensor(CLASS_WEIGHT, dtype=torch.float64)
+    criterion = torch.nn.CrossEntropyLoss(weight=weight)
+    outputs = torch.tensor(model.predict_logits(X))
+    assert model.evaluate(X, LABELS)["loss"] == pytest.approx(criterion(outputs, torch.tensor(LABELS)).item(), rel=1e-9)
+    optimizer = torch.optim.SGD(other.parameters(), lr=0.1)
+    history = model.train(X[:60], LABELS[:60], epochs=4, batch_size=16, shuffle=False, auto_evaluation=0, verbose=0)
+    losses, _ = loop(other, optimizer, cross_entropy, LABELS, weight=weight)
+    np.testing.assert_allclose(history["loss"], losses, rtol=1e-9)
+    soft = torch.tensor(rng.dirichlet(np.ones(4), 70))
+    each = F.cross_entropy(outputs, soft, reduction="none")
+    expected = (each * (soft @ weight)).sum() / (soft @ weight).sum()
+    assert model.loss(tg.tensor(outputs.numpy()), tg.tensor(soft.numpy())).item() == pytest.approx(
+        expected.item(), rel=1e-9
+    )
 
 
 def test_accumulation_with_a_group_left_over():

@@ -27,7 +27,7 @@ TWINS: dict[str, tuple[Callable[[], Any], Callable[[], Any], tuple[int, ...]]] =
     "conv 2d": (lambda: L.Conv(6, 3, bias=False), lambda: nn.Conv2d(4, 6, 3, bias=False), IMAGE),
     "conv 3d": (lambda: L.Conv(6, 2, groups=2), lambda: nn.Conv3d(4, 6, 2, groups=2), VOLUME),
     "conv with all settings": (
-        lambda: L.Conv(6, (3, 2), (2, 1), (1, 2), (1, 2), 2),
+        lambda: L.Conv(6, (3, 2), (2, 1), (1, 2), 2, (1, 2)),
         lambda: nn.Conv2d(4, 6, (3, 2), (2, 1), (1, 2), (1, 2), 2),
         IMAGE,
     ),

@@ -147,6 +147,7 @@ def build(model: Any, source: Any) -> None:
     if not model.built:
         model.build_from(source.example(model.placement()))
     source.expect_fit(model)
+    model.expect_loss().expect_outputs(model.output_shape)
 
 
 def known_labels(model: Any) -> Any:

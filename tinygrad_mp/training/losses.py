@@ -12,12 +12,14 @@ from __future__ import annotations
 
 import copy
 import difflib
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
 from tinygrad_mp import functional as F
 from tinygrad_mp import nn
-from tinygrad_mp.errors import SettingError, UnsupportedError
+from tinygrad_mp.creation import as_tensor
+from tinygrad_mp.errors import SettingError, ShapeError, UnsupportedError
 from tinygrad_mp.tape import TensorBase
 
 Kind = Literal["classes", "binary", "values"]
@@ -42,9 +44,23 @@ class ModelLoss(nn.Module):
 
     def forward(self, outputs: Any, targets: Any, weight: Any = None) -> Any:
         """The mean over samples; with ``weight`` (n,), their sum weighted by it, over the sum of the weights."""
+        self.expect_outputs(outputs.shape[1:])
+        weight = self.weights(targets, weight)
         if weight is None:
             return self.mean(outputs, targets)
         return (self.each(outputs, targets) * weight).sum() / weight.sum()
+
+    def expect_outputs(self, shape: Sequence[int]) -> None:
+        """Raise ShapeError if the loss cannot take outputs with this shape of one sample."""
+
+    def weights(self, targets: Any, weight: Any) -> Any:
+        """The weight of each sample, from its own; None where all are alike."""
+        return weight
+
+    def mass(self, batch: Any) -> float:
+        """What a batch counts for in a mean over batches: the sum of the weights of its samples."""
+        weight = self.weights(batch.targets, batch.weight)
+        return batch.mass if weight is batch.weight else float(weight.sum())  # of weights that are not rounded
 
     def predictions(self, outputs: Any) -> Any:
         """What ``Model.predict`` gives: probabilities, or the outputs themselves."""
@@ -66,9 +82,11 @@ class CategoricalCrossEntropy(ModelLoss):
         architecture, 2016, section 7.
     temperature : float above 0, default 1.0
         Divides the logits, here and in :meth:`predictions`. Source: Hinton et al., Distilling the knowledge, 2015.
+    class_weight : sequence of float (classes,), optional
+        How much samples of each class weigh, in training and evaluation. ``Model.train(class_weight=...)`` takes labels
+        and ``"balanced"`` too, and is for training only.
 
-    Targets: class indices (n, ...), or a probability for each class, in the outputs' shape. A weight for each class is
-    given to ``Model.train(class_weight=...)``.
+    Targets: class indices (n, ...), or a probability for each class, in the outputs' shape.
 
     >>> from tinygrad_mp import tensor
     >>> CategoricalCrossEntropy()(tensor([[0.0, 0.0]]), tensor([[0.5, 0.5]]))
@@ -77,12 +95,35 @@ class CategoricalCrossEntropy(ModelLoss):
 
     kind = "classes"
 
-    def __init__(self, label_smoothing: float = 0.0, temperature: float = 1.0) -> None:
+    def __init__(
+        self, label_smoothing: float = 0.0, temperature: float = 1.0, class_weight: Sequence[float] | None = None
+    ) -> None:
         super().__init__()
         F.check_probability("CategoricalCrossEntropy", label_smoothing, "label_smoothing")
         if not temperature > 0:
             raise SettingError(f"CategoricalCrossEntropy: temperature must be above 0, not {temperature!r}")
         self.label_smoothing, self.temperature = label_smoothing, temperature
+        self.class_weight = None if class_weight is None else [float(one) for one in class_weight]
+        if self.class_weight is not None and not all(0 <= one < math.inf for one in self.class_weight):
+            raise SettingError(f"CategoricalCrossEntropy: class_weight must be at least 0, not {class_weight!r}")
+
+    def expect_outputs(self, shape: Sequence[int]) -> None:
+        if self.class_weight is not None and tuple(shape[:1]) != (len(self.class_weight),):
+            raise ShapeError(
+                f"class_weight has {len(self.class_weight)} entries, the outputs have shape (n, "
+                f"{', '.join(map(str, shape))})",
+                fix="give one weight for each class",
+            )
+
+    def weights(self, targets: Any, weight: Any) -> Any:
+        if self.class_weight is None:
+            return weight
+        if targets.dtype.kind == "f":
+            own = targets.movedim(1, -1) @ as_tensor(self.class_weight, dtype=targets.dtype, device=targets.device)
+        else:
+            own = as_tensor(self.class_weight, device=targets.device)[targets]
+        own = _over_samples(own)
+        return own if weight is None else own * weight
 
     def _reduced(self, outputs: Any, targets: Any, reduction: str) -> Any:
         logits = outputs if self.temperature == 1 else outputs / self.temperature
@@ -98,7 +139,8 @@ class CategoricalCrossEntropy(ModelLoss):
         return F.softmax(outputs if self.temperature == 1 else outputs / self.temperature, dim=1)
 
     def extra_repr(self) -> str:
-        return f"label_smoothing={self.label_smoothing}, temperature={self.temperature}"
+        shown = f"label_smoothing={self.label_smoothing}, temperature={self.temperature}"
+        return shown if self.class_weight is None else f"{shown}, class_weight={self.class_weight}"
 
 
 class BinaryCrossEntropy(ModelLoss):

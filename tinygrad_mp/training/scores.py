@@ -38,10 +38,10 @@ class Scores:
         for metric in metrics:
             metric.reset()
 
-    def add(self, loss: float, outputs: Any, batch: Batch) -> None:
-        """Take in a batch, its mean loss, and the array of the model's outputs for it."""
-        self._total += loss * batch.mass
-        self._weight += batch.mass
+    def add(self, loss: float, mass: float, outputs: Any, batch: Batch) -> None:
+        """Take in a batch: its mean loss and what that counts for, the array of the outputs, and the batch itself."""
+        self._total += loss * mass
+        self._weight += mass
         if self.metrics and math.isfinite(loss):
             self._held.append((outputs, batch.encoded, batch.weights))
             self._entries += outputs.size

@@ -162,7 +162,8 @@ class Session:
         self.inputs, self.targets = batch.inputs, batch.targets
         self._call("on_batch_begin")
         accumulate = self.settings.accumulate
-        if batch.mass:  # otherwise nothing here counts
+        mass = self.model.loss.mass(batch)
+        if mass:  # otherwise nothing here counts
             outputs = self.model.run(batch.inputs)
             loss = self.model.loss(outputs, batch.targets, batch.weight)
             self.loss = loss.item()
@@ -170,9 +171,9 @@ class Session:
             if self.stop_reason is not None and not math.isfinite(self.loss):
                 self._halted = True
                 return
-            (loss if accumulate == 1 else loss * batch.mass).backward()
-            scores.add(self.loss, outputs.array, batch)
-            self._pending += batch.mass
+            (loss if accumulate == 1 else loss * mass).backward()
+            scores.add(self.loss, mass, outputs.array, batch)
+            self._pending += mass
         if self._pending and (self.batch + 1) % accumulate == 0:
             self._step()
         self.logs["loss"] = self.loss
@@ -326,8 +327,9 @@ def evaluate(model: Any, feed: Feed) -> dict[str, float]:
     scores = Scores(model.loss, model.metrics_for(targets), targets)
     with evaluating(model), no_grad():
         for batch in feed:
-            if batch.mass:
+            mass = model.loss.mass(batch)
+            if mass:
                 outputs = model.run(batch.inputs)
                 loss = model.loss(outputs, batch.targets, batch.weight).item()
-                scores.add(loss, outputs.array, batch)
+                scores.add(loss, mass, outputs.array, batch)
     return scores.result()

@@ -25,9 +25,9 @@ class Conv(Weighted, _Forward):
     padding : "valid", "same", int or tuple of int, default "valid"
         ``"same"`` keeps the size, or with a stride divides it by the stride and rounds up; where that takes an odd
         number of zeros, the extra one is at the end.
-    dilation : int or tuple of int, default 1
     groups : int, default 1
         Each group of filters sees its group of channels.
+    dilation : int or tuple of int, default 1
     bias, initialization, bias_initialization
         As for :class:`Dense`.
 
@@ -56,8 +56,8 @@ class Conv(Weighted, _Forward):
         kernel: Any,
         stride: Any = 1,
         padding: Any = "valid",
-        dilation: Any = 1,
         groups: int = 1,
+        dilation: Any = 1,
         bias: bool | None = None,
         initialization: Setting = "auto",
         bias_initialization: Any = "zeros",
