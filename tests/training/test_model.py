@@ -509,6 +509,12 @@ def test_losses_on_logits_are_exact_and_silent_at_the_extremes():
     assert tg.sigmoid(logits.detach()).tolist() == [[1.0], [0.0]]
 
 
+def test_swish_has_a_gradient_far_from_zero():
+    x = tg.tensor([-1000.0, -200.0, -88.0, 0.0, 200.0], requires_grad=True)
+    tg.Swish()(x).sum().backward()
+    assert x.grad.tolist() == pytest.approx([0.0, 0.0, 0.0, 0.5, 1.0], abs=1e-30)
+
+
 def test_the_temperature_of_the_loss_is_that_of_the_predictions():
     X, y = blobs()
     model = Model([Dense(3)], CategoricalCrossEntropy(temperature=2.0), seed=0)
