@@ -31,6 +31,15 @@ def _cumsum(x: Real, *, dim: int) -> Any:
     return total.astype(x.dtype) if x.dtype.char == "e" else total
 
 
+def _along(running: Any, input: Any, dim: int, dtype: Any) -> Any:
+    """A running primitive along an axis, which a tensor without axes is given."""
+    if dtype is not None:
+        input = to_dtype(input, dtype)
+    axis = one_axis(dim, input.ndim)
+    out = running(input, dim=axis) if input.ndim else reshape(running(reshape(input, 1), dim=0), ())
+    return out if dtype is None else to_dtype(out, dtype)
+
+
 def cumsum(input: Any, dim: int, *, dtype: Any = None) -> Any:
     """Running sums along ``dim``: entry i is the sum of the entries up to i. Integers and booleans sum to int64, or
     to ``dtype``.
@@ -39,11 +48,7 @@ def cumsum(input: Any, dim: int, *, dtype: Any = None) -> Any:
     >>> cumsum(tensor([1.0, 2.0, 3.0]), 0)
     tensor([1., 3., 6.])
     """
-    if dtype is not None:
-        input = to_dtype(input, dtype)
-    axis = one_axis(dim, input.ndim)
-    out = _cumsum(input, dim=axis) if input.ndim else reshape(_cumsum(reshape(input, 1), dim=0), ())
-    return out if dtype is None else to_dtype(out, dtype)
+    return _along(_cumsum, input, dim, dtype)
 
 
 # --- one recurrence, the gradient of running products and of itself ---------------------------------------------------
@@ -138,11 +143,7 @@ def cumprod(input: Any, dim: int, *, dtype: Any = None) -> Any:
     >>> cumprod(tensor([1.0, 2.0, 3.0]), 0)
     tensor([1., 2., 6.])
     """
-    if dtype is not None:
-        input = to_dtype(input, dtype)
-    axis = one_axis(dim, input.ndim)
-    out = _cumprod(input, dim=axis) if input.ndim else reshape(_cumprod(reshape(input, 1), dim=0), ())
-    return out if dtype is None else to_dtype(out, dtype)
+    return _along(_cumprod, input, dim, dtype)
 
 
 # --- running extremes -------------------------------------------------------------------------------------------------

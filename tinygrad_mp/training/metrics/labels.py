@@ -9,13 +9,14 @@ import numpy
 
 from tinygrad_mp.errors import DataError, SettingError
 from tinygrad_mp.training.metrics.metric import Metric
+from tinygrad_mp.training.metrics.share import ShareOfRows
 
 __all__ = ["F1", "MCC", "Accuracy", "BalancedAccuracy", "Precision", "Recall"]
 
 _AVERAGES = ("auto", "binary", "macro", "micro", "weighted")
 
 
-class Accuracy(Metric):
+class Accuracy(ShareOfRows):
     """Share of the rows whose class is predicted rightly; of several labels a row, all must be right.
 
     Parameters
@@ -30,28 +31,12 @@ class Accuracy(Metric):
     """
 
     kind = "classes"
-    higher_is_better = True
     default_name = "accuracy"
     several_labels = True
 
-    def reset(self) -> None:
-        super().reset()
-        self.right: float = 0
-        self.weight: float = 0
-
-    def add(self, y_true: Any, y_pred: Any, sample_weight: Any) -> None:
+    def right_rows(self, y_true: Any, y_pred: Any) -> Any:
         right = y_true == y_pred
-        if right.ndim == 2:
-            right = right.all(axis=1)
-        if sample_weight is None:
-            self.right += numpy.count_nonzero(right)
-            self.weight += len(right)
-        else:
-            self.right += float(sample_weight[right].sum())
-            self.weight += float(sample_weight.sum())
-
-    def figure(self) -> float:
-        return float(self._mean(self.right, self.weight))
+        return right.all(axis=1) if right.ndim == 2 else right
 
 
 def _longer(counts: Any, length: int) -> Any:

@@ -8,11 +8,12 @@ import numpy
 
 from tinygrad_mp.errors import DataError, SettingError
 from tinygrad_mp.training.metrics.metric import Metric
+from tinygrad_mp.training.metrics.share import ShareOfRows
 
 __all__ = ["LogLoss", "TopK"]
 
 
-class TopK(Metric):
+class TopK(ShareOfRows):
     """Share of the rows whose class is among the ``k`` of highest score.
 
     Parameters
@@ -30,7 +31,6 @@ class TopK(Metric):
     """
 
     kind = "scores"
-    higher_is_better = True
 
     def __init__(self, k: int = 5, *, name: str | None = None) -> None:
         if k < 1 or k != int(k):
@@ -43,27 +43,12 @@ class TopK(Metric):
         """Its name if none is given."""
         return f"top_{self.k}_accuracy"
 
-    def reset(self) -> None:
-        super().reset()
-        self.right: float = 0
-        self.weight: float = 0
-
-    def add(self, y_true: Any, y_pred: Any, sample_weight: Any) -> None:
+    def right_rows(self, y_true: Any, y_pred: Any) -> Any:
         if y_pred.ndim == 1:
-            right = (y_pred > 0.5) == y_true if self.k == 1 else numpy.ones(len(y_true), dtype=bool)
-        else:
-            own = y_pred[numpy.arange(len(y_true)), y_true][:, None]
-            later = numpy.arange(y_pred.shape[1]) > y_true[:, None]
-            right = ((y_pred > own) | ((y_pred == own) & later)).sum(axis=1) < self.k
-        if sample_weight is None:
-            self.right += numpy.count_nonzero(right)
-            self.weight += len(right)
-        else:
-            self.right += float(sample_weight[right].sum())
-            self.weight += float(sample_weight.sum())
-
-    def figure(self) -> float:
-        return float(self._mean(self.right, self.weight))
+            return (y_pred > 0.5) == y_true if self.k == 1 else numpy.ones(len(y_true), dtype=bool)
+        own = y_pred[numpy.arange(len(y_true)), y_true][:, None]
+        later = numpy.arange(y_pred.shape[1]) > y_true[:, None]
+        return ((y_pred > own) | ((y_pred == own) & later)).sum(axis=1) < self.k
 
 
 class LogLoss(Metric):
